@@ -1,0 +1,30 @@
+import type { CertificatesPort } from './certificates.js'
+import type { Clock } from './clock.js'
+import type { ComputePort } from './compute.js'
+import type { DnsPort } from './dns.js'
+import type { CertificateShelf, ConfigShelf, NodeBook, Vault } from './records.js'
+import type { SshPort } from './ssh.js'
+
+/** Everything a job may ask for by naming it in `uses`: the outside world, and our own records. */
+export interface Ports {
+  compute: ComputePort
+  dns: DnsPort
+  certificates: CertificatesPort
+  ssh: SshPort
+  clock: Clock
+  nodes: NodeBook
+  certificateShelf: CertificateShelf
+  configs: ConfigShelf
+  vault: Vault
+  settings: FleetSettings
+}
+
+/** The settings that jobs need; the composition root fills them from the environment. */
+export interface FleetSettings {
+  /** Where agents reach the control plane, without a final slash. */
+  publicUrl: string
+  /** Seconds between two beats. */
+  heartbeatInterval: number
+  /** Missed beats after which the other side counts as down. */
+  missedBeats: number
+}

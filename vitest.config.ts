@@ -1,0 +1,38 @@
+import { defineConfig } from 'vitest/config'
+
+const base = { pool: 'forks' as const, testTimeout: 20_000, hookTimeout: 60_000 }
+
+export default defineConfig({
+  test: {
+    reporters: ['default', './test/support/closing-line.ts'],
+    exclude: ['dist/**', 'node_modules/**'],
+    projects: [
+      {
+        test: {
+          ...base,
+          name: 'unit',
+          include: ['{src,infra,bench,test/support}/**/*.test.ts'],
+          exclude: ['**/*.component.test.ts'],
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'component',
+          include: ['{src,infra,test}/**/*.component.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'e2e',
+          include: ['test/e2e/**/*.e2e.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
