@@ -11,16 +11,26 @@ import { applyMigrations } from '../src/store/migrate.js'
 const require = createRequire(import.meta.url)
 const folder = new URL('./migrations/', import.meta.url)
 
+// Node's types leave WebAssembly to the DOM library, which a server does not load.
+const { WebAssembly: wasm } = globalThis as unknown as {
+  WebAssembly: {
+    instantiate(
+      code: Buffer,
+      imports: object,
+    ): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>
+  }
+}
+
 async function loadEngine(database: string) {
   const glue = await import('@prisma/schema-engine-wasm/schema_engine_bg')
   const file = require
     .resolve('@prisma/schema-engine-wasm')
     .replace('schema_engine.js', 'schema_engine_bg.wasm')
-  const { instance } = await WebAssembly.instantiate(readFileSync(file), {
-    './schema_engine_bg.js': glue as unknown as WebAssembly.ModuleImports,
+  const { instance } = await wasm.instantiate(readFileSync(file), {
+    './schema_engine_bg.js': glue,
   })
   glue.__wbg_set_wasm(instance.exports)
-  ;(instance.exports.__wbindgen_start as () => void)()
+  instance.exports.__wbindgen_start()
   const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaBetterSqlite3({ url: `file:${database}` }))
   return glue.SchemaEngine.new({ datamodels: undefined }, () => undefined, adapter)
 }
@@ -40,7 +50,6 @@ async function missingSql(): Promise<string> {
       to: { tag: 'schemaDatamodel', files },
       script: true,
       exitCode: null,
-      shadowDatabaseUrl: null,
       filters: { externalTables: [], externalEnums: [] },
     })
     const sql = stdout ?? ''

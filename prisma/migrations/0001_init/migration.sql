@@ -56,6 +56,8 @@ CREATE TABLE "Run" (
     "workflow" TEXT NOT NULL,
     "input" TEXT NOT NULL,
     "status" TEXT NOT NULL,
+    "groups" TEXT NOT NULL,
+    "direction" TEXT NOT NULL DEFAULT 'do',
     "error" TEXT,
     "pool" TEXT,
     "actor" TEXT NOT NULL,
@@ -78,7 +80,7 @@ CREATE TABLE "Step" (
     "key" TEXT NOT NULL,
     "input" TEXT NOT NULL,
     "after" TEXT NOT NULL,
-    "parent" TEXT NOT NULL,
+    "group" TEXT NOT NULL,
     "status" TEXT NOT NULL,
     "attempts" INTEGER NOT NULL DEFAULT 0,
     "progress" REAL NOT NULL DEFAULT 0,
@@ -88,6 +90,7 @@ CREATE TABLE "Step" (
     "errorText" TEXT,
     "lease" TEXT,
     "leaseUntil" REAL NOT NULL DEFAULT 0,
+    "triedAt" REAL NOT NULL DEFAULT 0,
     "startedAt" DATETIME,
     "endedAt" DATETIME,
     "rev" INTEGER NOT NULL DEFAULT 0,
@@ -204,6 +207,9 @@ CREATE INDEX "Run_status_idx" ON "Run"("status");
 
 -- CreateIndex
 CREATE INDEX "Run_pool_id_idx" ON "Run"("pool", "id");
+
+-- CreateIndex
+CREATE INDEX "Step_runId_status_idx" ON "Step"("runId", "status");
 
 -- CreateIndex
 CREATE INDEX "Step_runId_rev_idx" ON "Step"("runId", "rev");

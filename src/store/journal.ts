@@ -1,0 +1,185 @@
+import { createBatcher } from '../core/batcher.js'
+import type { Db } from './client.js'
+
+/** A step that may run now, with everything its job needs. */
+export interface BegunStep {
+  id: string
+  runId: string
+  path: string
+  kind: 'do' | 'undo'
+  job: string
+  key: string
+  input: Record<string, unknown>
+  /** Outputs of the steps it waits for, by path. */
+  outputs: Record<string, unknown>
+  attempts: number
+  /** When this try began, its waits included; epoch milliseconds. */
+  triedAt: number
+}
+
+/** Why a step may not run now. `blocked`: an earlier one is missing. `busy`: its key is held until then. */
+export type Begin =
+  | { outcome: 'begun'; step: BegunStep }
+  | { outcome: 'blocked' }
+  | { outcome: 'busy'; until: number }
+  | { outcome: 'done'; output: unknown }
+  | { outcome: 'off' }
+
+/** How a try ended. `waiting`: nothing wrong, later. `retrying`: failed, will be tried again. */
+export interface Finish {
+  id: string
+  status: 'succeeded' | 'failed' | 'waiting' | 'retrying'
+  output?: unknown
+  errorCode?: string
+  errorText?: string
+}
+
+/** What is written about running steps, many at a time, each call answered once it is on disk. */
+export interface Journal {
+  /** "Started", before anything is done. Atomic over all processes. */
+  begin(step: { id: string; key: string }): Promise<Begin>
+  /** The end of a try; true unless the lease was lost to another process. */
+  finish(end: Finish): Promise<boolean>
+  progress(step: { id: string; part: number; note: string }): Promise<void>
+  /** Prolongs the leases of what runs here; answers the ids that must stop: cancelled, or lost. */
+  renew(ids: readonly string[]): Promise<string[]>
+}
+
+// The position in the event stream: one more than anything written before.
+const NEXT_REV = '(SELECT coalesce(max(rev), 0) + 1 FROM "Step")'
+
+const BEGIN = `
+UPDATE "Step" SET status = 'running', lease = ?2, "leaseUntil" = ?3,
+  attempts = attempts + (status <> 'waiting'), "triedAt" = CASE status WHEN 'waiting' THEN "triedAt" ELSE ?4 END,
+  "startedAt" = coalesce("startedAt", ?5), "endedAt" = NULL, "errorCode" = NULL, "errorText" = NULL, rev = ${NEXT_REV}
+WHERE id IN (SELECT value FROM json_each(?1))
+  AND status IN ('pending', 'running', 'waiting', 'retrying', 'failed') AND "leaseUntil" < ?4
+  AND NOT EXISTS (SELECT 1 FROM "Step" o WHERE o.key = "Step".key AND o."leaseUntil" >= ?4)
+  AND NOT EXISTS (SELECT 1 FROM json_each("Step".after) a LEFT JOIN "Step" d
+    ON d."runId" = "Step"."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')
+  AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind AND r."endedAt" IS NULL)
+RETURNING id, "runId", path, kind, job, key, input, attempts, "triedAt",
+  (SELECT json_group_object(d.path, json(d.output)) FROM "Step" d, json_each("Step".input) f
+    WHERE d."runId" = "Step"."runId" AND d.path = f.value ->> '$."$from".step' AND f.type = 'object') AS outputs`
+
+const REFUSAL = `
+SELECT s.id, s.status, s.output, r.direction = s.kind AND r."endedAt" IS NULL AS "on",
+  (SELECT max(o."leaseUntil") FROM "Step" o WHERE o.key = s.key) AS held
+FROM "Step" s JOIN "Run" r ON r.id = s."runId" WHERE s.id IN (SELECT value FROM json_each(?1))`
+
+const RUNS_OF = '(SELECT "runId" FROM "Step" WHERE id IN (SELECT value FROM json_each(?1)))'
+
+// A run works while no step of its direction has given up; cheap when nothing changes, as the WHERE then finds no row.
+const RUNS_AT_WORK = `
+UPDATE "Run" SET status = iif(direction = 'do', 'running', 'cancelling'), error = NULL, "startedAt" = coalesce("startedAt", ?2)
+WHERE id IN ${RUNS_OF} AND status IN ('queued', 'failed') AND "endedAt" IS NULL
+  AND NOT EXISTS (SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed')`
+
+const FINISH = `
+UPDATE "Step" SET status = f.value ->> 'status', output = coalesce(f.value ->> 'output', output), "leaseUntil" = 0,
+  "errorCode" = f.value ->> 'errorCode', "errorText" = f.value ->> 'errorText', rev = ${NEXT_REV},
+  "endedAt" = iif(f.value ->> 'status' IN ('succeeded', 'failed'), ?2, NULL),
+  progress = iif(f.value ->> 'status' = 'succeeded', 1, progress)
+FROM json_each(?1) f WHERE "Step".id = f.value ->> 'id' AND "Step".lease = ?3 AND "Step".status = 'running'
+RETURNING "Step".id`
+
+const RUNS_FAILED = `
+UPDATE "Run" SET status = 'failed', error = (SELECT json_object('step', s.path, 'code', s."errorCode", 'message', s."errorText")
+  FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed' ORDER BY s."endedAt" LIMIT 1)
+WHERE id IN ${RUNS_OF} AND "endedAt" IS NULL AND status <> 'failed'
+  AND EXISTS (SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed')
+RETURNING id`
+
+const PROGRESS = `
+UPDATE "Step" SET progress = p.value ->> 'part', note = p.value ->> 'note', rev = ${NEXT_REV}
+FROM json_each(?1) p WHERE "Step".id = p.value ->> 'id' AND "Step".status = 'running'`
+
+const RENEW = `
+UPDATE "Step" SET "leaseUntil" = ?3
+WHERE id IN (SELECT value FROM json_each(?1)) AND lease = ?2 AND status = 'running'
+  AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind)
+RETURNING id`
+
+type Row = Record<string, unknown>
+
+/**
+ * The journal of one process. `owner` must be new with every start; a lease is believed for `lease` milliseconds.
+ * `onFailed` hears of every run that just became failed.
+ */
+export function createJournal(
+  db: Db,
+  options: { owner: string; lease: number; onFailed?: (run: string) => void },
+): Journal {
+  const query = (sql: string, ...values: unknown[]) => db.$queryRawUnsafe<Row[]>(sql, ...values)
+  const stamp = () => new Date().toISOString()
+
+  async function beginAll(steps: { id: string; key: string }[]): Promise<Begin[]> {
+    const ids = JSON.stringify(steps.map(step => step.id))
+    const now = Date.now()
+    const rows = await query(BEGIN, ids, options.owner, now + options.lease, now, stamp())
+    const begun = new Map(rows.map(row => [row.id as string, readBegun(row)]))
+    if (begun.size > 0) await query(RUNS_AT_WORK, JSON.stringify([...begun.keys()]), stamp())
+    const refused = steps.filter(step => !begun.has(step.id)).map(step => step.id)
+    const reasons = refused.length === 0 ? [] : await query(REFUSAL, JSON.stringify(refused))
+    const refusals = new Map(reasons.map(row => [row.id as string, readRefusal(row, now)]))
+    return steps.map(({ id }) => {
+      const step = begun.get(id)
+      return step ? { outcome: 'begun', step } : (refusals.get(id) ?? { outcome: 'off' })
+    })
+  }
+
+  async function finishAll(ends: Finish[]): Promise<boolean[]> {
+    const rows = ends.map(end => ({
+      ...end,
+      output: end.output === undefined ? undefined : JSON.stringify(end.output),
+    }))
+    const written = await query(FINISH, JSON.stringify(rows), stamp(), options.owner)
+    const ids = new Set(written.map(row => row.id as string))
+    const failed = ends.filter(end => end.status === 'failed' && ids.has(end.id)).map(end => end.id)
+    if (failed.length > 0) {
+      for (const run of await query(RUNS_FAILED, JSON.stringify(failed))) options.onFailed?.(run.id as string)
+    }
+    return ends.map(end => ids.has(end.id))
+  }
+
+  async function progressAll(steps: { id: string; part: number; note: string }[]): Promise<undefined[]> {
+    const latest = new Map(steps.map(step => [step.id, step]))
+    await query(PROGRESS, JSON.stringify([...latest.values()]))
+    return steps.map(() => undefined)
+  }
+
+  return {
+    // Two steps of one key in one statement would not see each other's lock.
+    begin: createBatcher(beginAll, { apart: step => step.key }),
+    finish: createBatcher(finishAll, { apart: end => end.id }),
+    progress: createBatcher(progressAll),
+    async renew(ids) {
+      const kept = await query(RENEW, JSON.stringify(ids), options.owner, Date.now() + options.lease)
+      const held = new Set(kept.map(row => row.id))
+      return ids.filter(id => !held.has(id))
+    },
+  }
+}
+
+function readBegun(row: Row): BegunStep {
+  return {
+    id: row.id as string,
+    runId: row.runId as string,
+    path: row.path as string,
+    kind: row.kind as 'do' | 'undo',
+    job: row.job as string,
+    key: row.key as string,
+    input: JSON.parse(row.input as string),
+    outputs: JSON.parse(row.outputs as string),
+    attempts: Number(row.attempts),
+    triedAt: Number(row.triedAt),
+  }
+}
+
+function readRefusal(row: Row, now: number): Begin {
+  if (row.status === 'succeeded')
+    return { outcome: 'done', output: JSON.parse((row.output as string | null) ?? 'null') }
+  if (!row.on || row.status === 'cancelled') return { outcome: 'off' }
+  const until = Number(row.held)
+  return until >= now ? { outcome: 'busy', until } : { outcome: 'blocked' }
+}
