@@ -15,6 +15,8 @@ export interface BegunStep {
   attempts: number
   /** When this try began, its waits included; epoch milliseconds. */
   triedAt: number
+  /** For an undo: what the step had put out, if it got that far. */
+  doneOutput: unknown
 }
 
 /** Why a step may not run now. `blocked`: an earlier one is missing. `busy`: its key is held until then. */
@@ -59,8 +61,9 @@ WHERE id IN (SELECT value FROM json_each(?1))
     ON d."runId" = "Step"."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')
   AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind AND r."endedAt" IS NULL)
 RETURNING id, "runId", path, kind, job, key, input, attempts, "triedAt",
-  (SELECT json_group_object(d.path, json(d.output)) FROM "Step" d, json_each("Step".input) f
-    WHERE d."runId" = "Step"."runId" AND d.path = f.value ->> '$."$from".step' AND f.type = 'object') AS outputs`
+  (SELECT json_group_object(d.path, json(d.output)) FROM "Step" d WHERE d."runId" = "Step"."runId" AND d.output IS NOT NULL
+    AND d.path IN (SELECT f.value ->> '$."$from".step' FROM json_each("Step".input) f WHERE f.type = 'object')) AS outputs,
+  (SELECT d.output FROM "Step" d WHERE d."runId" = "Step"."runId" AND "Step".path = 'undo.' || d.path) AS "doneOutput"`
 
 const REFUSAL = `
 SELECT s.id, s.status, s.output, r.direction = s.kind AND r."endedAt" IS NULL AS "on",
@@ -173,6 +176,7 @@ function readBegun(row: Row): BegunStep {
     outputs: JSON.parse(row.outputs as string),
     attempts: Number(row.attempts),
     triedAt: Number(row.triedAt),
+    doneOutput: row.doneOutput === null ? undefined : JSON.parse(row.doneOutput as string),
   }
 }
 
