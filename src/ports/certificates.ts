@@ -19,5 +19,7 @@ export interface IssuedCertificate {
 
 /** An issuer that speaks ACME, proved by dns-01. Every error is a `PortError` with the issuer's problem type. */
 export interface CertificatesPort {
+  /** A signing request (PEM) for these DNS names, signed with `privateKey` (PEM, EC or RSA). Asks nobody. */
+  signingRequest(names: readonly string[], privateKey: string): Promise<string>
   issue(order: CertificateOrder, signal: AbortSignal): Promise<IssuedCertificate>
 }

@@ -2,6 +2,7 @@ import type { CertificatesPort } from './certificates.js'
 import type { Clock } from './clock.js'
 import type { ComputePort } from './compute.js'
 import type { DnsPort } from './dns.js'
+import type { FleetBook, NoticeBoard } from './fleet.js'
 import type { CertificateShelf, ConfigShelf, NodeBook, Vault } from './records.js'
 import type { SshPort } from './ssh.js'
 
@@ -16,6 +17,8 @@ export interface Ports {
   certificateShelf: CertificateShelf
   configs: ConfigShelf
   vault: Vault
+  fleet: FleetBook
+  notices: NoticeBoard
   settings: FleetSettings
 }
 
@@ -27,4 +30,8 @@ export interface FleetSettings {
   heartbeatInterval: number
   /** Missed beats after which the other side counts as down. */
   missedBeats: number
+  /** Container image of the edge. */
+  edgeImage: string
+  /** Text of the Lua modules that go to every edge, by file name. */
+  lua: Readonly<Record<string, string>>
 }

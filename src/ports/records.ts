@@ -1,6 +1,6 @@
 import type { SshHost } from './ssh.js'
 
-/** planned: row only; provisioning: being raised; ready: beating; dead: silent; draining: on its way out. */
+/** provisioning: being raised; ready: beating; dead: silent; draining: on its way out. */
 export type NodeState = 'provisioning' | 'ready' | 'dead' | 'draining'
 
 /** A node as jobs see it. */
@@ -10,10 +10,19 @@ export interface NodeRecord {
   zone: string
   fqdn: string
   state: NodeState
+  /** Why it is in this state, for people; null when it is as it should be. */
+  reason: string | null
   /** Counts the machines that have borne this name; part of every machine key. */
   incarnation: number
   adopted: boolean
-  machine: { key: string; id: string; type: string; location: string; monthlyPrice: number } | null
+  machine: {
+    key: string
+    id: string
+    type: string
+    location: string
+    monthlyPrice: number
+    currency: string
+  } | null
   ipv4: string | null
   ipv6: string | null
   ssh: SshHost | null
@@ -22,7 +31,16 @@ export interface NodeRecord {
   configError: string | null
   /** ISO 8601; null before the first beat of this incarnation. */
   lastBeatAt: string | null
+  /** Connections on its public ports, by its last beat. */
+  connections: number | null
+  /** ISO 8601; when it began to drain. */
+  drainingAt: string | null
 }
+
+/** What a step may write about a node. */
+export type NodeFacts = Partial<
+  Pick<NodeRecord, 'state' | 'reason' | 'machine' | 'ipv4' | 'ipv6' | 'ssh' | 'desiredVersion' | 'drainingAt'>
+>
 
 /** The fleet's book. Every write is one atomic statement. */
 export interface NodeBook {
@@ -36,13 +54,12 @@ export interface NodeBook {
     incarnation: number
     adopted: boolean
   }): Promise<void>
-  /** Sets what a step learned about the node. */
-  note(
-    name: string,
-    facts: Partial<Pick<NodeRecord, 'state' | 'machine' | 'ipv4' | 'ipv6' | 'ssh' | 'desiredVersion'>>,
-  ): Promise<void>
+  /** Sets what a step learned about the node; no such node is fine. A new `desiredVersion` clears `configError`. */
+  note(name: string, facts: NodeFacts): Promise<void>
   /** A new one-time enrolment token for the agent of this incarnation; only its hash is kept. */
   enrolmentToken(name: string): Promise<string>
+  /** Makes every key and enrolment token of the node's agent worthless; none is fine. */
+  deregister(name: string): Promise<void>
   /** Removes the row with everything that hangs on it (agent key, configuration, certificate); none is fine. */
   remove(name: string): Promise<void>
 }
@@ -80,4 +97,6 @@ export interface ConfigShelf {
   /** Stores a revision; storing the same content again returns the same version. */
   store(node: string, content: string): Promise<string>
   read(node: string, version: string): Promise<string | null>
+  /** The version stored last for a node, or null. */
+  latest(node: string): Promise<string | null>
 }

@@ -12,6 +12,12 @@ export const sshHostSchema = z.object({
 })
 export type SshHost = z.output<typeof sshHostSchema>
 
+/** `privateKey` is secret; `publicKey` has the form of {@link SshHost.hostKey}, without a comment. */
+export interface SshKeyPair {
+  privateKey: string
+  publicKey: string
+}
+
 export interface ExecResult {
   code: number
   stdout: string
@@ -43,4 +49,8 @@ export interface SshPort {
   put(host: SshHost, files: readonly RemoteFile[], signal: AbortSignal): Promise<void>
   /** The host key that the other side shows, for the first contact with a machine we did not make. */
   hostKey(address: string, port: number, signal: AbortSignal): Promise<string>
+  /** The public half (`ssh-ed25519 AAAA... comment`) of the key that we log in with. */
+  authorizedKey(): Promise<string>
+  /** A new ed25519 key pair in OpenSSH's formats, for a host that does not exist yet. */
+  newHostKey(): SshKeyPair
 }
