@@ -10,8 +10,6 @@ import {
   readFileSync,
   rmSync,
   writeFileSync,
-  rmSync,
-  writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 
