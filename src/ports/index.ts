@@ -34,4 +34,6 @@ export interface FleetSettings {
   edgeImage: string
   /** Text of the Lua modules that go to every edge, by file name. */
   lua: Readonly<Record<string, string>>
+  /** Text of the templates for an edge, by path inside `templates/`. */
+  templates: Readonly<Record<string, string>>
 }

@@ -1,0 +1,93 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { z } from 'zod'
+import { Fatal } from '../core/errors.js'
+import type { RemoteFile } from '../ports/ssh.js'
+import { EDGE_ROOT, renderCompose } from './compose.js'
+import { renderNginxConf, renderServerConf } from './nginx.js'
+import { apiBaseSchema, labelSchema, secretTokenSchema } from './values.js'
+
+const agentSchema = z.object({
+  node: labelSchema,
+  apiBase: apiBaseSchema,
+  enrolmentToken: secretTokenSchema,
+  heartbeatInterval: z.number().min(0.1).max(3600),
+  missedBeats: z.number().int().min(1).max(1000),
+})
+
+/** The texts that every edge gets, read once from `lua/` and `templates/`; keys are paths inside those folders. */
+export interface EdgeSources {
+  lua: Readonly<Record<string, string>>
+  templates: Readonly<Record<string, string>>
+}
+
+/** A certificate chain and its private key, both PEM. */
+export interface TlsPair {
+  chain: string
+  privateKey: string
+}
+
+/** One edge: who it is, whom it obeys, and what it serves with. */
+export interface Edge extends z.input<typeof agentSchema> {
+  fqdn: string
+  image: string
+  /** The machine's name servers; may be empty when `apiBase` holds an address. */
+  resolvers: readonly string[]
+  tls: TlsPair
+  /** Public ports, when they are not 80 and 443. */
+  ports?: { http: number; https: number }
+}
+
+/** The agent's settings (`agent.json`). Holds the enrolment token: a secret. Throws a `ZodError`. */
+export function renderAgentJson(agent: z.input<typeof agentSchema>): string {
+  return `${JSON.stringify(agentSchema.parse(agent))}\n`
+}
+
+/**
+ * Every file that makes a machine an edge. Throws a `ZodError` for a malformed value and `Fatal`
+ * (`bad-certificate`, `missing-source`) where the parts do not fit together.
+ */
+export function edgeFiles(edge: Edge, { lua, templates }: EdgeSources): RemoteFile[] {
+  const source = (name: string) => {
+    const text = templates[name]
+    if (text === undefined) throw new Fatal('missing-source', `templates/${name} was not loaded`)
+    return text
+  }
+  const ports = edge.ports ? { httpPort: edge.ports.http, httpsPort: edge.ports.https } : {}
+  const nginx = { apiBase: edge.apiBase, resolvers: [...edge.resolvers] }
+  return [
+    file('docker-compose.yml', renderCompose({ image: edge.image })),
+    file('nginx/nginx.conf', renderNginxConf(source('nginx/nginx.conf.eta'), nginx)),
+    file(
+      'nginx/server.conf',
+      renderServerConf(source('nginx/server.conf.eta'), { fqdn: edge.fqdn, ...ports }),
+    ),
+    file('nginx/html/index.html', source('html/index.html')),
+    ...Object.entries(lua).map(([name, text]) => file(`nginx/lua/${name}`, text)),
+    ...tlsFiles(edge.fqdn, edge.tls),
+    file('agent/agent.json', renderAgentJson(edge), 0o600),
+  ]
+}
+
+/** Certificate and key of an edge, after a look that they belong together and to this name: else `Fatal`. */
+export function tlsFiles(fqdn: string, { chain, privateKey }: TlsPair): RemoteFile[] {
+  const fault = tlsFault(fqdn, chain, privateKey)
+  if (fault) throw new Fatal('bad-certificate', `the certificate for ${fqdn} cannot be used: ${fault}`)
+  return [file('tls/cert.pem', chain), file('tls/key.pem', privateKey, 0o600)]
+}
+
+function tlsFault(fqdn: string, chain: string, privateKey: string): string | null {
+  try {
+    const leaf = new X509Certificate(chain)
+    if (!leaf.checkPrivateKey(createPrivateKey(privateKey))) return 'the key is another one'
+    return leaf.checkHost(fqdn) ? null : 'it was issued for another name'
+  } catch {
+    // The parser's own message could quote key material, so it is not passed on.
+    return 'it or its key is not PEM'
+  }
+}
+
+const file = (path: string, content: string, mode = 0o644): RemoteFile => ({
+  path: `${EDGE_ROOT}/${path}`,
+  content,
+  mode,
+})

@@ -1,0 +1,40 @@
+import { Eta } from 'eta'
+import { z } from 'zod'
+import {
+  addressSchema,
+  apiBaseSchema,
+  bracketed,
+  hostNameSchema,
+  needsResolver,
+  portSchema,
+} from './values.js'
+
+const eta = new Eta({ autoEscape: false, autoTrim: false, useWith: false })
+
+const nginxSchema = z
+  .object({ apiBase: apiBaseSchema, resolvers: z.array(addressSchema).max(8) })
+  .refine(conf => conf.resolvers.length > 0 || !needsResolver(conf.apiBase), {
+    path: ['resolvers'],
+    message: 'an API reached by name needs at least one resolver',
+  })
+
+const serverSchema = z.object({
+  fqdn: hostNameSchema,
+  httpPort: portSchema.default(80),
+  httpsPort: portSchema.default(443),
+})
+
+/**
+ * The main `nginx.conf` of an edge from its template. `resolvers` are the machine's name servers; they may be
+ * empty when the API is reached by address. Throws a `ZodError` for a value that does not belong into the file.
+ */
+export function renderNginxConf(template: string, conf: z.input<typeof nginxSchema>): string {
+  const { apiBase, resolvers } = nginxSchema.parse(conf)
+  const trustBundle = apiBase.startsWith('https:')
+  return eta.renderString(template, { trustBundle, resolvers: resolvers.map(bracketed) })
+}
+
+/** The `server.conf` of an edge from its template: what listens, under which name. Throws a `ZodError`. */
+export function renderServerConf(template: string, conf: z.input<typeof serverSchema>): string {
+  return eta.renderString(template, serverSchema.parse(conf))
+}
