@@ -1,0 +1,64 @@
+# Everything that people and CI do here. `make help` lists it.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+LAZARUS := bin/lazarus
+BIN := node_modules/.bin
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Make this checkout ready (npm packages, database client, Debian packages)
+	@bin/setup
+
+.PHONY: demo
+demo: ## Raise three machines in the sandbox, kill one, watch it come back (ARGS="--once --json")
+	@bin/setup
+	@$(LAZARUS) demo $(ARGS)
+
+.PHONY: dev
+dev: ## Run the control plane and the sandbox from source, on port 8080
+	@bin/setup
+	@$(LAZARUS) up --sandbox --port 8080 $(ARGS)
+
+.PHONY: test
+test: check ## Everything CI runs: format, lint, types, generated files, build, all tests
+	@$(BIN)/vitest run $(ARGS)
+
+.PHONY: check
+check: ## The part of `make test` before the tests
+	@bin/setup --test
+	@$(BIN)/biome ci --error-on-warnings .
+	@$(BIN)/tsc --noEmit
+	@$(LAZARUS) docs --check
+	@$(BIN)/tsc -p tsconfig.build.json --outDir .cache/build
+
+.PHONY: soak
+soak: ## The chaos test, 20 times over (long)
+	@bin/setup --test
+	@SOAK=20 $(BIN)/vitest run --config vitest.soak.config.ts $(ARGS)
+
+.PHONY: bench
+bench: ## Measure against bare BullMQ and bare Express, as ratios
+	@bin/setup --test
+	@node --import tsx bench/main.ts $(ARGS)
+
+.PHONY: lint
+lint: ## Check format, lint and types
+	@$(BIN)/biome ci --error-on-warnings .
+	@$(BIN)/tsc --noEmit
+
+.PHONY: fix
+fix: ## Repair format and what the linter can repair
+	@$(BIN)/biome check --write .
+
+.PHONY: docs
+docs: ## Write docs/generated and .env.example anew
+	@$(LAZARUS) docs
+
+.PHONY: clean
+clean: ## Remove what was built and what ran here (not node_modules)
+	@$(LAZARUS) sandbox --clean --data .data/sandbox
+	rm -rf dist coverage .cache .data
