@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../ports/clock.js'
+import type { ConfigShelf } from '../ports/records.js'
+import type { Db } from './client.js'
+
+/** Revisions kept for each node, beside the one it has and the one it should have. */
+const KEPT = 3
+
+/** Configurations over the ConfigRevision table; who may pass comes from the Subscription table. */
+export function createConfigShelf(db: Db, clock: Clock): ConfigShelf {
+  return {
+    accessList: () => accessList(db, clock.now()),
+    async store(node, content) {
+      const version = createHash('sha256').update(content).digest('hex')
+      await db.$transaction([
+        // Replacing gives the row the highest rowid: what was stored last is last, even if it was known before.
+        db.$executeRaw`INSERT OR REPLACE INTO "ConfigRevision" (node, version, content, "createdAt")
+          VALUES (${node}, ${version}, ${content}, ${clock.now()})`,
+        db.$executeRaw`DELETE FROM "ConfigRevision" WHERE node = ${node}
+          AND rowid NOT IN (SELECT rowid FROM "ConfigRevision" WHERE node = ${node} ORDER BY rowid DESC LIMIT ${KEPT})
+          AND version NOT IN (SELECT value FROM "Node", json_each(json_array("desiredVersion", "configVersion"))
+            WHERE name = ${node} AND value IS NOT NULL)`,
+      ])
+      return version
+    },
+    async read(node, version) {
+      const row = await db.configRevision.findUnique({ where: { node_version: { node, version } } })
+      return row?.content ?? null
+    },
+    async latest(node) {
+      const rows = await db.$queryRaw<{ version: string }[]>`
+        SELECT version FROM "ConfigRevision" WHERE node = ${node} ORDER BY rowid DESC LIMIT 1`
+      return rows[0]?.version ?? null
+    },
+  }
+}
+
+/** What a node should have now: its version and the content as rendered (JSON text); null before the first. */
+export async function desiredConfig(
+  db: Db,
+  node: string,
+): Promise<{ version: string; content: string } | null> {
+  const rows = await db.$queryRaw<{ version: string; content: string }[]>`
+    SELECT c.version, c.content FROM "Node" n JOIN "ConfigRevision" c ON c.node = n.name AND c.version = n."desiredVersion"
+    WHERE n.name = ${node}`
+  return rows[0] ?? null
+}
+
+async function accessList(db: Db, now: Date): Promise<{ hash: string; expiresAt: number }[]> {
+  const rows = await db.subscription.findMany({
+    where: { enabled: true, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+    select: { tokenHash: true, expiresAt: true },
+    orderBy: { tokenHash: 'asc' },
+  })
+  return rows.map(({ tokenHash, expiresAt }) => ({
+    hash: tokenHash,
+    // Rounded down: a node must never serve longer than was promised. 0 would mean "no end".
+    expiresAt: expiresAt === null ? 0 : Math.max(1, Math.floor(expiresAt.getTime() / 1000)),
+  }))
+}
