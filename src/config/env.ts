@@ -98,7 +98,19 @@ export const SETTINGS = {
   ),
 } as const satisfies Record<string, Setting>
 
-export type Settings = { [K in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[K]['schema']> }
+/** What the command line needs to reach an API; the server reads none of it. */
+export const CLIENT_SETTINGS = {
+  LAZARUS_URL: setting(
+    httpUrl.optional(),
+    'The API that `lazarus` talks to. Default: the one that `lazarus up` started last in the data directory.',
+  ),
+  LAZARUS_TOKEN: secret(z.string().min(1).optional(), 'Token that `lazarus` shows to that API.'),
+} as const satisfies Record<string, Setting>
+
+type Table = Record<string, Setting>
+type Values<T extends Table> = { [K in keyof T]: z.output<T[K]['schema']> }
+export type Settings = Values<typeof SETTINGS>
+export type ClientSettings = Values<typeof CLIENT_SETTINGS>
 
 /** Thrown for settings that cannot be used; the message lists each with the fix. */
 export class SettingsError extends Error {
@@ -110,9 +122,20 @@ export class SettingsError extends Error {
  * Reads the settings: `NAME`, or for secrets also `NAME_FILE` (the content of that file). Empty counts as absent.
  * Throws `SettingsError` that names every bad setting at once and never shows a value.
  */
-export function readSettings(environment: NodeJS.ProcessEnv = process.env): Settings {
+export const readSettings = (environment: NodeJS.ProcessEnv = process.env): Settings =>
+  readTable(SETTINGS, environment)
+
+/** Like {@link readSettings}, for the command line's own settings. */
+export const readClientSettings = (environment: NodeJS.ProcessEnv = process.env): ClientSettings =>
+  readTable(CLIENT_SETTINGS, environment)
+
+/** Whether the environment asks for Chinese (`LANG=zh_CN.UTF-8`); everything else gets English. */
+export const prefersChinese = (environment: NodeJS.ProcessEnv = process.env): boolean =>
+  /^zh/i.test(environment.LC_ALL || environment.LC_MESSAGES || environment.LANG || '')
+
+function readTable<T extends Table>(table: T, environment: NodeJS.ProcessEnv): Values<T> {
   const problems: string[] = []
-  const entries = Object.entries(SETTINGS).map(([name, { schema }]) => {
+  const entries = Object.entries(table).map(([name, { schema }]) => {
     const parsed = schema.safeParse(rawValue(environment, name, problems))
     if (!parsed.success)
       problems.push(`${name}: ${parsed.error.issues.map(issue => issue.message).join('; ')}`)
@@ -120,7 +143,7 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
   })
   if (problems.length > 0)
     throw new SettingsError(`settings that cannot be used:\n  ${problems.join('\n  ')}`)
-  return Object.fromEntries(entries) as Settings
+  return Object.fromEntries(entries) as Values<T>
 }
 
 function rawValue(environment: NodeJS.ProcessEnv, name: string, problems: string[]): string | undefined {
