@@ -1,0 +1,276 @@
+-- The agent: enrols once, registers, beats, pulls what changed, and tells how that went. It serves no request; the
+-- gate reads what it leaves in the shared dict. Everything that fails is tried again at a later step.
+
+local config = require "config"
+local control_plane = require "control_plane"
+local gate = require "gate"
+local identity = require "identity"
+local metrics = require "metrics"
+local utils = require "utils"
+
+local ngx = ngx
+local floor = math.floor
+local max = math.max
+local min = math.min
+local pcall = pcall
+local random = math.random
+local type = type
+
+local state = ngx.shared.state
+
+local VERSION = "1"
+local SOON = 1              -- seconds: first wait while the gate is closed
+local GRACE = 1             -- seconds an answer may take before its beat counts as missed
+local REFUSED_SECONDS = 300 -- before a configuration that could not be applied is tried again
+local SEQ_EPOCH = 1700000000
+local PREFIX = "lazarus agent: "
+
+local announce = utils.announcer(PREFIX)
+local complain, forget_complaints = utils.announcer(PREFIX)
+local sample = metrics.sampler()
+
+-- Whom we talk to ({node, url, token, key}; no url: settings are read first) and where we stand.
+local peer = {}
+local pace = { interval = 10, missed = 3, soon = SOON }
+local registered, pulling, answered = false, false, false
+local pending_ack, refused
+
+local _M = {}
+
+local function failed(what, err)
+    answered = false
+    complain(what, ngx.WARN, what .. " failed: " .. err)
+    return nil
+end
+
+local function heard()
+    state:set("heard", ngx.now())
+    if not answered then
+        answered = true
+        forget_complaints()
+        ngx.log(ngx.NOTICE, PREFIX, "the control plane answers")
+    end
+end
+
+local function set_pace(interval, missed)
+    pace.interval = utils.number(interval, 0.1, 3600) or pace.interval
+    pace.missed = utils.number(missed, 1, 1000) or pace.missed
+    state:set("window", pace.interval * pace.missed + GRACE)
+end
+
+local function read_settings()
+    local settings, err = identity.settings()
+    if not settings then
+        return failed("reading the settings", err)
+    end
+    peer.url, peer.node, peer.token = settings.url, settings.node, settings.token
+    peer.key = identity.key()
+    set_pace(settings.interval, settings.missed)
+    return true
+end
+
+local function enrol()
+    local answer, err, status = control_plane.enrol(peer)
+    if not answer then
+        -- Next time the old key again: a control plane restored from a backup forgets, and remembers.
+        peer.key = identity.key()
+        return failed("enrolling", err .. (status == 401 and ": if this stays so, deploy this node again" or ""))
+    end
+    -- On the disk before its first use, since using it ends the enrolment token.
+    local ok
+    ok, err = identity.keep_key(answer.key)
+    if not ok then
+        return failed("enrolling", err)
+    end
+    peer.key = answer.key
+    ngx.log(ngx.NOTICE, PREFIX, "enrolled as ", peer.node)
+    return true
+end
+
+-- A refused key: enrol anew, with the token in agent.json, which a deployment may have replaced.
+local function drop_key_if(status)
+    if status == 401 then
+        read_settings()
+        registered, peer.key = false, nil
+    end
+end
+
+local function register()
+    local answer, err, status = control_plane.register(peer, VERSION)
+    if not answer then
+        drop_key_if(status)
+        return failed("registering", err)
+    end
+    set_pace(answer.heartbeatInterval, answer.missedBeats)
+    registered = true
+    heard()
+    return true
+end
+
+-- Grows with every beat, across restarts as well, and fits 31 bits.
+local function next_seq()
+    local seq = max((state:get("seq") or 0) + 1, floor(ngx.time()) - SEQ_EPOCH)
+    state:set("seq", seq)
+    return seq
+end
+
+-- Beats, and returns the version that this node should have; nil when there is none or no answer.
+local function beat()
+    local body = sample(ngx.now())
+    body.seq, body.configVersion = next_seq(), config.version()
+    local answer, err, status = control_plane.heartbeat(peer, body)
+    if not answer then
+        drop_key_if(status)
+        return failed("a beat", err)
+    end
+    heard()
+    return type(answer.configVersion) == "string" and answer.configVersion or nil
+end
+
+-- Tells how the last configuration fared, until the control plane has taken it.
+local function acknowledge()
+    local outcome = pending_ack
+    if not outcome then
+        return
+    end
+    local answer, err, status = control_plane.ack(peer, outcome)
+    if not answer then
+        failed("acknowledging", err)
+    end
+    -- A 4xx will not get better by repeating, except for a refused key and "too many".
+    local final = status and status < 500 and status ~= 401 and status ~= 429
+    if final and pending_ack == outcome then
+        pending_ack = nil
+    end
+end
+
+local function refuse(desired, version, err)
+    ngx.log(ngx.ERR, PREFIX, "configuration ", utils.clean(version, 128), " not applied: ", err)
+    refused = { version = desired, till = ngx.now() + REFUSED_SECONDS }
+    pending_ack = { version = version, status = "failed", error = err }
+end
+
+local function put_in_force(document, desired)
+    local count, err, bad_moment = config.apply(document)
+    if count then
+        ngx.log(ngx.NOTICE, PREFIX, "configuration ", document.version, " applied, ", count, " tokens")
+        pending_ack = { version = document.version, status = "applied" }
+    elseif bad_moment then
+        failed("applying", err)
+    else
+        refuse(desired, document.version, err)
+    end
+end
+
+-- Fetches the configuration and puts it in force, or keeps the old one whole.
+local function fetch(desired)
+    local document, err, status = control_plane.config(peer)
+    if not document and status ~= 200 then
+        return failed("pulling", err)
+    end
+    local usable = document
+    if document then
+        usable, err = config.check(document)
+    end
+    if not usable then
+        return refuse(desired, desired, err)
+    end
+    put_in_force(document, desired)
+    acknowledge()
+end
+
+local function guarded(what, run, argument)
+    local ok, err = pcall(run, argument)
+    if not ok then
+        complain("fault", ngx.ERR, what .. " broke: " .. utils.clean(err))
+    end
+end
+
+local function pull(premature, desired)
+    if not premature then
+        guarded("pulling", fetch, desired)
+    end
+    pulling = false
+end
+
+local function wants(version)
+    local was_refused = refused and refused.version == version and ngx.now() < refused.till
+    return version and version ~= config.version() and not pulling and not was_refused
+end
+
+local function step()
+    if not peer.url and not read_settings() then
+        return
+    end
+    if not peer.key and not enrol() then
+        return
+    end
+    if not registered and not register() then
+        return
+    end
+    if not pulling then
+        acknowledge()
+    end
+    local desired = beat()
+    if wants(desired) then
+        -- Beside the beats, so that a long list does not make the node look dead.
+        pulling = ngx.timer.at(0, pull, desired) or false
+    end
+end
+
+local function tell_gate_fault()
+    local err = state:get("gate_error")
+    if err then
+        state:delete("gate_error")
+        announce("gate fault", ngx.ERR, "the gate broke and denied: " .. err)
+    end
+end
+
+-- Whether requests with a good token pass now; says so when it changes.
+local function is_open()
+    if not config.version() then
+        announce("gate", ngx.WARN, "the gate is closed: no configuration yet")
+        return false
+    end
+    if not gate.fresh(ngx.now()) then
+        announce("gate", ngx.WARN, "the gate is closed: the control plane is silent for too long")
+        return false
+    end
+    announce("gate", ngx.NOTICE, "the gate is open")
+    return true
+end
+
+-- While the gate is closed the next step comes sooner, a little later each time, and not on all nodes at once.
+local function next_delay(started)
+    if is_open() then
+        pace.soon = SOON
+        return max(pace.interval / 10, pace.interval - (ngx.now() - started))
+    end
+    local delay = min(pace.interval, pace.soon)
+    pace.soon = min(pace.interval, pace.soon * 1.5)
+    return delay * (0.9 + 0.2 * random())
+end
+
+local function tick(premature)
+    if premature then
+        return
+    end
+    local started = ngx.now()
+    tell_gate_fault()
+    guarded("a step", step)
+    local ok, err = ngx.timer.at(next_delay(started), tick)
+    if not ok and not ngx.worker.exiting() then
+        ngx.log(ngx.EMERG, PREFIX, "stopped, no timer: ", err)
+    end
+end
+
+-- Starts the agent in this worker. Nodes that start together do not ask together.
+function _M.start()
+    math.randomseed(ngx.now() * 1000 + ngx.worker.pid())
+    local ok, err = ngx.timer.at(0.2 * random(), tick)
+    if not ok then
+        ngx.log(ngx.EMERG, PREFIX, "not started: ", err)
+    end
+end
+
+return _M

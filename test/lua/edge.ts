@@ -1,0 +1,151 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { dirname, join } from 'node:path'
+import { loadEdgeSources } from '../../src/main/edge-sources.js'
+import { EDGE_IMAGE, EDGE_ROOT } from '../../src/render/compose.js'
+import { type Edge, edgeFiles, type TlsPair } from '../../src/render/edge.js'
+import { freePort } from '../support/ports.js'
+import { tempDir } from '../support/temp.js'
+import { until } from '../support/wait.js'
+
+const MODULES = '/usr/lib/nginx/modules'
+const LOAD = `load_module ${MODULES}/ndk_http_module.so; load_module ${MODULES}/ngx_http_lua_module.so;`
+
+export interface Reply {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: string
+}
+
+/** A real nginx that serves from our rendered files. */
+export interface RunningEdge {
+  root: string
+  ports: { http: number; https: number }
+  get(path: string, options?: { method?: string; headers?: Record<string, string> }): Promise<number>
+  ask(path: string, options?: { method?: string; headers?: Record<string, string> }): Promise<Reply>
+  /** Everything written to any log, and to the standard streams. */
+  logs(): string
+  pid(): number
+  start(): Promise<void>
+  stop(signal?: NodeJS.Signals): Promise<void>
+  reload(): void
+}
+
+const pairs = new Map<string, TlsPair>()
+
+/** A self-signed certificate for one name and 127.0.0.1; made once a test file. */
+export function selfSigned(name: string): TlsPair {
+  const made = pairs.get(name)
+  if (made) return made
+  const dir = tempDir()
+  const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
+  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name},DNS:localhost,IP:127.0.0.1`]
+  const algorithm = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  execFileSync(
+    'openssl',
+    ['req', '-x509', ...algorithm, '-keyout', key, '-out', cert, '-days', '2', ...subject],
+    {
+      stdio: 'ignore',
+    },
+  )
+  const pair = { chain: readFileSync(cert, 'utf8'), privateKey: readFileSync(key, 'utf8') }
+  pairs.set(name, pair)
+  return pair
+}
+
+/** Lays out an edge in a folder of its own, as a deployment does. */
+export async function layOut(
+  over: Partial<Edge> & { apiBase: string },
+): Promise<{ root: string; edge: Edge }> {
+  const fqdn = over.fqdn ?? 'edge-1.edge.lazarus.test'
+  const edge: Edge = {
+    node: 'edge-1',
+    fqdn,
+    enrolmentToken: 'enrolment-token-0001',
+    heartbeatInterval: 0.2,
+    missedBeats: 3,
+    image: EDGE_IMAGE,
+    resolvers: [],
+    tls: selfSigned(fqdn),
+    ports: { http: await freePort(), https: await freePort() },
+    ...over,
+  }
+  const root = tempDir()
+  chmodSync(root, 0o755)
+  for (const { path, content, mode } of edgeFiles(edge, loadEdgeSources())) {
+    const target = path.replace(EDGE_ROOT, root)
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, content, { mode })
+  }
+  mkdirSync(join(root, 'nginx/logs'))
+  settle(root)
+  return { root, edge }
+}
+
+/** The agent's folder belongs to nginx's workers; without root, nginx runs as us anyway. */
+export function settle(root: string): void {
+  chmodSync(join(root, 'agent'), 0o700)
+  if (process.getuid?.() === 0) execFileSync('chown', ['-R', 'www-data:www-data', join(root, 'agent')])
+}
+
+/** What `nginx -t` says about an edge's files; throws when they would not work. */
+export function checkFiles(root: string): string {
+  const argv = ['-p', `${root}/nginx/`, '-c', 'nginx.conf', '-g', LOAD, '-t']
+  return execFileSync('nginx', argv, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' })
+}
+
+/** Starts nginx on a new edge. Call `stop` when done. */
+export async function startEdge(over: Partial<Edge> & { apiBase: string }): Promise<RunningEdge> {
+  const { root, edge } = await layOut(over)
+  const ports = edge.ports ?? { http: 80, https: 443 }
+  let nginx: ChildProcess | null = null
+  let streams = ''
+
+  const ask: RunningEdge['ask'] = (path, { method = 'GET', headers = {} } = {}) =>
+    new Promise((resolve, reject) => {
+      const target = { host: '127.0.0.1', port: ports.https, servername: edge.fqdn, ca: edge.tls.chain }
+      const outgoing = request({ ...target, path, method, headers, agent: false }, response => {
+        response.toArray().then(parts => {
+          const body = Buffer.concat(parts).toString()
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
+        }, reject)
+      })
+      outgoing.on('error', reject).end()
+    })
+
+  const running: RunningEdge = {
+    root,
+    ports,
+    ask,
+    get: async (path, options) => (await ask(path, options)).status,
+    logs: () => {
+      const folder = join(root, 'nginx/logs')
+      const files = readdirSync(folder).filter(name => name.endsWith('.log'))
+      return streams + files.map(name => readFileSync(join(folder, name), 'utf8')).join('')
+    },
+    pid: () => nginx?.pid ?? 0,
+    start: async () => {
+      const argv = ['-p', `${root}/nginx/`, '-c', 'nginx.conf', '-g', `${LOAD} daemon off;`]
+      nginx = spawn('nginx', argv, { stdio: ['ignore', 'pipe', 'pipe'] })
+      const collect = (part: Buffer) => {
+        streams += part.toString()
+      }
+      nginx.stdout?.on('data', collect)
+      nginx.stderr?.on('data', collect)
+      await until(() => existsSync(join(root, 'nginx/logs/nginx.pid')) && ask('/'), {
+        what: 'nginx to answer',
+      })
+    },
+    stop: async (signal = 'SIGTERM') => {
+      if (!nginx || nginx.exitCode !== null || nginx.signalCode !== null) return
+      const ended = once(nginx, 'exit')
+      nginx.kill(signal)
+      await ended
+    },
+    reload: () => void process.kill(running.pid(), 'SIGHUP'),
+  }
+  await running.start()
+  return running
+}
