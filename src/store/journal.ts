@@ -1,5 +1,6 @@
 import { createBatcher } from '../core/batcher.js'
 import type { Db } from './client.js'
+import { Prisma } from './generated/client.js'
 
 /** A step that may run now, with everything its job needs. */
 export interface BegunStep {
@@ -40,7 +41,7 @@ export interface Finish {
 export interface Journal {
   /** "Started", before anything is done. Atomic over all processes. */
   begin(step: { id: string; key: string }): Promise<Begin>
-  /** The end of a try; true unless the lease was lost to another process. */
+  /** The end of a try (of a run that turned around meanwhile: `cancelled`); true unless the lease was lost to another process. */
   finish(end: Finish): Promise<boolean>
   progress(step: { id: string; part: number; note: string }): Promise<void>
   /** Prolongs the leases of what runs here; answers the ids that must stop: cancelled, or lost. */
@@ -48,15 +49,17 @@ export interface Journal {
 }
 
 // The position in the event stream: one more than anything written before.
-const NEXT_REV = '(SELECT coalesce(max(rev), 0) + 1 FROM "Step")'
+const nextRev = Prisma.sql`(SELECT coalesce(max(rev), 0) + 1 FROM "Step")`
+const list = (ids: string) => Prisma.sql`(SELECT value FROM json_each(${ids}))`
+const runsOf = (ids: string) => Prisma.sql`(SELECT "runId" FROM "Step" WHERE id IN ${list(ids)})`
 
-const BEGIN = `
-UPDATE "Step" SET status = 'running', lease = ?2, "leaseUntil" = ?3,
-  attempts = attempts + (status <> 'waiting'), "triedAt" = CASE status WHEN 'waiting' THEN "triedAt" ELSE ?4 END,
-  "startedAt" = coalesce("startedAt", ?5), "endedAt" = NULL, "errorCode" = NULL, "errorText" = NULL, rev = ${NEXT_REV}
-WHERE id IN (SELECT value FROM json_each(?1))
-  AND status IN ('pending', 'running', 'waiting', 'retrying', 'failed') AND "leaseUntil" < ?4
-  AND NOT EXISTS (SELECT 1 FROM "Step" o WHERE o.key = "Step".key AND o."leaseUntil" >= ?4)
+const begin = (at: { ids: string; owner: string; now: number; until: number; stamp: string }) => Prisma.sql`
+UPDATE "Step" SET status = 'running', lease = ${at.owner}, "leaseUntil" = ${at.until},
+  attempts = attempts + (status <> 'waiting'), "triedAt" = CASE status WHEN 'waiting' THEN "triedAt" ELSE ${at.now} END,
+  "startedAt" = coalesce("startedAt", ${at.stamp}), "endedAt" = NULL, "errorCode" = NULL, "errorText" = NULL, rev = ${nextRev}
+WHERE id IN ${list(at.ids)}
+  AND status IN ('pending', 'running', 'waiting', 'retrying', 'failed') AND "leaseUntil" < ${at.now}
+  AND NOT EXISTS (SELECT 1 FROM "Step" o WHERE o.key = "Step".key AND o."leaseUntil" >= ${at.now})
   AND NOT EXISTS (SELECT 1 FROM json_each("Step".after) a LEFT JOIN "Step" d
     ON d."runId" = "Step"."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')
   AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind AND r."endedAt" IS NULL)
@@ -65,41 +68,40 @@ RETURNING id, "runId", path, kind, job, key, input, attempts, "triedAt",
     AND d.path IN (SELECT f.value ->> '$."$from".step' FROM json_each("Step".input) f WHERE f.type = 'object')) AS outputs,
   (SELECT d.output FROM "Step" d WHERE d."runId" = "Step"."runId" AND "Step".path = 'undo.' || d.path) AS "doneOutput"`
 
-const REFUSAL = `
+const refusal = (ids: string) => Prisma.sql`
 SELECT s.id, s.status, s.output, r.direction = s.kind AND r."endedAt" IS NULL AS "on",
   (SELECT max(o."leaseUntil") FROM "Step" o WHERE o.key = s.key) AS held
-FROM "Step" s JOIN "Run" r ON r.id = s."runId" WHERE s.id IN (SELECT value FROM json_each(?1))`
-
-const RUNS_OF = '(SELECT "runId" FROM "Step" WHERE id IN (SELECT value FROM json_each(?1)))'
+FROM "Step" s JOIN "Run" r ON r.id = s."runId" WHERE s.id IN ${list(ids)}`
 
 // A run works while no step of its direction has given up; cheap when nothing changes, as the WHERE then finds no row.
-const RUNS_AT_WORK = `
-UPDATE "Run" SET status = iif(direction = 'do', 'running', 'cancelling'), error = NULL, "startedAt" = coalesce("startedAt", ?2)
-WHERE id IN ${RUNS_OF} AND status IN ('queued', 'failed') AND "endedAt" IS NULL
+const runsAtWork = (ids: string, stamp: string) => Prisma.sql`
+UPDATE "Run" SET status = iif(direction = 'do', 'running', 'cancelling'), error = NULL, "startedAt" = coalesce("startedAt", ${stamp})
+WHERE id IN ${runsOf(ids)} AND status IN ('queued', 'failed') AND "endedAt" IS NULL
   AND NOT EXISTS (SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed')`
 
-const FINISH = `
-UPDATE "Step" SET status = f.value ->> 'status', output = coalesce(f.value ->> 'output', output), "leaseUntil" = 0,
-  "errorCode" = f.value ->> 'errorCode', "errorText" = f.value ->> 'errorText', rev = ${NEXT_REV},
-  "endedAt" = iif(f.value ->> 'status' IN ('succeeded', 'failed'), ?2, NULL),
+const finish = (ends: string, owner: string, stamp: string) => Prisma.sql`
+UPDATE "Step" SET status = iif(kind = (SELECT direction FROM "Run" r WHERE r.id = "runId") OR f.value ->> 'status' = 'succeeded',
+    f.value ->> 'status', 'cancelled'), output = coalesce(f.value ->> 'output', output), "leaseUntil" = 0,
+  "errorCode" = f.value ->> 'errorCode', "errorText" = f.value ->> 'errorText', rev = ${nextRev},
+  "endedAt" = iif(f.value ->> 'status' IN ('succeeded', 'failed'), ${stamp}, NULL),
   progress = iif(f.value ->> 'status' = 'succeeded', 1, progress)
-FROM json_each(?1) f WHERE "Step".id = f.value ->> 'id' AND "Step".lease = ?3 AND "Step".status = 'running'
+FROM json_each(${ends}) f WHERE "Step".id = f.value ->> 'id' AND "Step".lease = ${owner} AND "Step".status = 'running'
 RETURNING "Step".id`
 
-const RUNS_FAILED = `
+const runsFailed = (ids: string) => Prisma.sql`
 UPDATE "Run" SET status = 'failed', error = (SELECT json_object('step', s.path, 'code', s."errorCode", 'message', s."errorText")
   FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed' ORDER BY s."endedAt" LIMIT 1)
-WHERE id IN ${RUNS_OF} AND "endedAt" IS NULL AND status <> 'failed'
+WHERE id IN ${runsOf(ids)} AND "endedAt" IS NULL AND status <> 'failed'
   AND EXISTS (SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed')
 RETURNING id`
 
-const PROGRESS = `
-UPDATE "Step" SET progress = p.value ->> 'part', note = p.value ->> 'note', rev = ${NEXT_REV}
-FROM json_each(?1) p WHERE "Step".id = p.value ->> 'id' AND "Step".status = 'running'`
+const progress = (steps: string) => Prisma.sql`
+UPDATE "Step" SET progress = p.value ->> 'part', note = p.value ->> 'note', rev = ${nextRev}
+FROM json_each(${steps}) p WHERE "Step".id = p.value ->> 'id' AND "Step".status = 'running'`
 
-const RENEW = `
-UPDATE "Step" SET "leaseUntil" = ?3
-WHERE id IN (SELECT value FROM json_each(?1)) AND lease = ?2 AND status = 'running'
+const renewal = (ids: string, owner: string, until: number) => Prisma.sql`
+UPDATE "Step" SET "leaseUntil" = ${until}
+WHERE id IN ${list(ids)} AND lease = ${owner} AND status = 'running'
   AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind)
 RETURNING id`
 
@@ -113,17 +115,19 @@ export function createJournal(
   db: Db,
   options: { owner: string; lease: number; onFailed?: (run: string) => void },
 ): Journal {
-  const query = (sql: string, ...values: unknown[]) => db.$queryRawUnsafe<Row[]>(sql, ...values)
+  const query = (sql: Prisma.Sql) => db.$queryRaw<Row[]>(sql)
   const stamp = () => new Date().toISOString()
 
   async function beginAll(steps: { id: string; key: string }[]): Promise<Begin[]> {
     const ids = JSON.stringify(steps.map(step => step.id))
     const now = Date.now()
-    const rows = await query(BEGIN, ids, options.owner, now + options.lease, now, stamp())
+    const rows = await query(
+      begin({ ids, owner: options.owner, now, until: now + options.lease, stamp: stamp() }),
+    )
     const begun = new Map(rows.map(row => [row.id as string, readBegun(row)]))
-    if (begun.size > 0) await query(RUNS_AT_WORK, JSON.stringify([...begun.keys()]), stamp())
+    if (begun.size > 0) await query(runsAtWork(JSON.stringify([...begun.keys()]), stamp()))
     const refused = steps.filter(step => !begun.has(step.id)).map(step => step.id)
-    const reasons = refused.length === 0 ? [] : await query(REFUSAL, JSON.stringify(refused))
+    const reasons = refused.length === 0 ? [] : await query(refusal(JSON.stringify(refused)))
     const refusals = new Map(reasons.map(row => [row.id as string, readRefusal(row, now)]))
     return steps.map(({ id }) => {
       const step = begun.get(id)
@@ -136,18 +140,18 @@ export function createJournal(
       ...end,
       output: end.output === undefined ? undefined : JSON.stringify(end.output),
     }))
-    const written = await query(FINISH, JSON.stringify(rows), stamp(), options.owner)
+    const written = await query(finish(JSON.stringify(rows), options.owner, stamp()))
     const ids = new Set(written.map(row => row.id as string))
     const failed = ends.filter(end => end.status === 'failed' && ids.has(end.id)).map(end => end.id)
     if (failed.length > 0) {
-      for (const run of await query(RUNS_FAILED, JSON.stringify(failed))) options.onFailed?.(run.id as string)
+      for (const run of await query(runsFailed(JSON.stringify(failed)))) options.onFailed?.(run.id as string)
     }
     return ends.map(end => ids.has(end.id))
   }
 
   async function progressAll(steps: { id: string; part: number; note: string }[]): Promise<undefined[]> {
     const latest = new Map(steps.map(step => [step.id, step]))
-    await query(PROGRESS, JSON.stringify([...latest.values()]))
+    await query(progress(JSON.stringify([...latest.values()])))
     return steps.map(() => undefined)
   }
 
@@ -157,7 +161,7 @@ export function createJournal(
     finish: createBatcher(finishAll, { apart: end => end.id }),
     progress: createBatcher(progressAll),
     async renew(ids) {
-      const kept = await query(RENEW, JSON.stringify(ids), options.owner, Date.now() + options.lease)
+      const kept = await query(renewal(JSON.stringify(ids), options.owner, Date.now() + options.lease))
       const held = new Set(kept.map(row => row.id))
       return ids.filter(id => !held.has(id))
     },

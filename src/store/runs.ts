@@ -2,6 +2,7 @@ import type { PlannedStep, RunPlan } from '../core/plan.js'
 import type { Db } from './client.js'
 import type { Prisma, Run, Step } from './generated/client.js'
 
+export type { Run, Step }
 export type RunStatus = 'queued' | 'running' | 'failed' | 'succeeded' | 'cancelling' | 'cancelled'
 export type StepStatus = 'pending' | 'running' | 'waiting' | 'retrying' | 'succeeded' | 'failed' | 'cancelled'
 
@@ -99,6 +100,10 @@ export async function settleRun(db: Db, id: string): Promise<boolean> {
       UPDATE "Run" SET status = iif(direction = 'do', 'succeeded', 'cancelled'), "endedAt" = ${new Date().toISOString()}
       WHERE id = ${id} AND "endedAt" IS NULL AND status IN ('queued', 'running', 'cancelling') AND NOT EXISTS (
         SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status <> 'succeeded')`,
+    db.$executeRaw`
+      UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(rev) + 1 FROM "Step")
+      WHERE "runId" = ${id} AND kind = 'do' AND status = 'running'
+        AND (SELECT "endedAt" FROM "Run" r WHERE r.id = "runId") IS NOT NULL`,
     db.claim.deleteMany({ where: { runId: id, run: { endedAt: { not: null } } } }),
   ])
   return ended === 1 || (await db.run.count({ where: { id, endedAt: { not: null } } })) === 1
@@ -139,14 +144,23 @@ export async function reviveRun(db: Db, id: string): Promise<boolean> {
 /** A step that could run now. */
 export type RunnableStep = Pick<Step, 'id' | 'runId' | 'path' | 'queue' | 'status'>
 
-/** Of all runs at work, the steps that wait for nothing and that nobody is running. */
-export const runnableSteps = (db: Db): Promise<RunnableStep[]> =>
+/** Of all runs at work (or of one), the steps that wait for nothing and that nobody is running. */
+export const runnableSteps = (db: Db, run: string | null = null): Promise<RunnableStep[]> =>
   db.$queryRaw`
     SELECT s.id, s."runId", s.path, s.queue, s.status FROM "Run" r JOIN "Step" s ON s."runId" = r.id AND s.kind = r.direction
-    WHERE r.status IN ('queued', 'running', 'cancelling')
+    WHERE r.status IN ('queued', 'running', 'cancelling') AND r.id = coalesce(${run}, r.id)
       AND s.status IN ('pending', 'waiting', 'retrying', 'running') AND s."leaseUntil" < ${Date.now()}
+      AND NOT EXISTS (SELECT 1 FROM "Step" o WHERE o.key = s.key AND o."leaseUntil" >= ${Date.now()})
       AND NOT EXISTS (SELECT 1 FROM json_each(s.after) a LEFT JOIN "Step" d
         ON d."runId" = s."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')`
+
+/** Whether everything that a step waits for has succeeded. */
+export async function isRunnable(db: Db, step: string): Promise<boolean> {
+  const rows = await db.$queryRaw<unknown[]>`
+    SELECT 1 FROM "Step" s WHERE s.id = ${step} AND NOT EXISTS (SELECT 1 FROM json_each(s.after) a LEFT JOIN "Step" d
+      ON d."runId" = s."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')`
+  return rows.length > 0
+}
 
 /** The runs that are at work, oldest first. */
 export const runsAtWork = (db: Db): Promise<Run[]> =>

@@ -1,0 +1,41 @@
+import { Redis } from 'ioredis'
+
+/** Keys of one installation share a hash tag, so that they also live together in a Redis Cluster. */
+export const PREFIX = '{lazarus}'
+
+/** The queue of run and group jobs: the upper part of every flow. */
+export const RUNS_QUEUE = 'runs'
+
+/**
+ * A connection for producers: a command fails after one reconnect, instead of hanging a request. Not with
+ * `enableOfflineQueue: false`: BullMQ's first look at the server would fail, and it never looks again.
+ */
+export function producerConnection(url: string): Redis {
+  return quiet(new Redis(url, { maxRetriesPerRequest: 1, retryStrategy: backoff }))
+}
+
+/** Whether Redis answers on this connection within half a second; at once when it is known to be away. */
+export async function answers(redis: Redis): Promise<boolean> {
+  if (redis.status !== 'ready') return false
+  const timeout = new Promise<false>(resolve => setTimeout(resolve, 500, false).unref())
+  return Promise.race([
+    redis.ping().then(
+      () => true,
+      () => false,
+    ),
+    timeout,
+  ])
+}
+
+/** A connection for workers: waits for Redis to come back. */
+export function workerConnection(url: string): Redis {
+  return quiet(new Redis(url, { maxRetriesPerRequest: null, retryStrategy: backoff }))
+}
+
+const backoff = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 6), 2_000)
+
+/** ioredis throws unheard errors; every command reports its own, so the connection's are only state. */
+function quiet(redis: Redis): Redis {
+  redis.on('error', () => undefined)
+  return redis
+}

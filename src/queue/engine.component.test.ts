@@ -1,0 +1,292 @@
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
+import { startRedis, type TestRedis } from '../../test/support/redis.js'
+import { tempDir } from '../../test/support/temp.js'
+import { until } from '../../test/support/wait.js'
+import { defineJob } from '../core/define-job.js'
+import { defineWorkflow } from '../core/define-workflow.js'
+import { Fatal, PortError, WaitFor } from '../core/errors.js'
+import { createRegistry } from '../core/registry.js'
+import type { Ports } from '../ports/index.js'
+import { type Db, openDatabase } from '../store/client.js'
+import { getRun } from '../store/run-views.js'
+import { ClaimTaken } from '../store/runs.js'
+import { createEngine, type Engine, RunConflict } from './engine.js'
+import { type RunningWorker, startWorker } from './worker.js'
+
+/** What the jobs of these tests do, per step name; set by each test. */
+const world = {
+  log: [] as string[],
+  behave: new Map<string, (attempt: number, signal: AbortSignal) => Promise<void> | void>(),
+}
+
+const work = defineJob({
+  name: 'test.work',
+  summary: 'Notes that it ran.',
+  queue: 'nodes',
+  uses: [],
+  input: z.object({ name: z.string(), from: z.string().default('') }),
+  output: z.object({ text: z.string() }),
+  key: input => `work-${input.name}`,
+  target: input => input.name,
+  retry: { attempts: 3, first: '10ms', max: '20ms', timeout: '1s' },
+  async run({ input, attempt, signal }) {
+    world.log.push(`${input.name} begins`)
+    await world.behave.get(input.name)?.(attempt, signal)
+    world.log.push(`${input.name} ends`)
+    return { text: `${input.from}>${input.name}` }
+  },
+  async undo({ input, attempt, signal }, output) {
+    await world.behave.get(`undo ${input.name}`)?.(attempt, signal)
+    world.log.push(`undo ${input.name} ${output?.text ?? 'unfinished'}`)
+  },
+})
+
+// A diamond: b and c wait for a, d waits for both.
+const diamond = defineWorkflow({
+  name: 'test.diamond',
+  summary: 'a, then b and c, then d',
+  input: z.object({ tag: z.string() }),
+})
+  .step('a', work, () => ({ name: 'a' }))
+  .step('b', work, ({ a }) => ({ name: 'b', from: a.text }))
+  .step('c', work, ({ a }) => ({ name: 'c', from: a.text }))
+  .step('d', work, ({ b }) => ({ name: 'd', from: b.text }), { after: ['c'] })
+  .build()
+
+const leaf = defineWorkflow({
+  name: 'test.leaf',
+  summary: 'two in a row',
+  input: z.object({ name: z.string() }),
+})
+  .step('one', work, ({ input }) => ({ name: input.name }))
+  .step('two', work, ({ one }) => ({ name: 'shared', from: one.text }))
+  .build()
+
+const fan = defineWorkflow({
+  name: 'test.fan',
+  summary: 'leaves, then the end',
+  input: z.object({ leaves: z.array(z.object({ name: z.string() })) }),
+})
+  .each('leaves', leaf, 'leaves', element => element.name)
+  .step('end', work, () => ({ name: 'end' }), { after: ['leaves'] })
+  .build()
+
+const registry = createRegistry([work], [diamond, leaf, fan])
+const directory = tempDir()
+let redis: TestRedis
+let db: Db
+let engine: Engine
+let worker: RunningWorker | undefined
+
+const work4ever = async () => {
+  worker = await startWorker({
+    db,
+    registry,
+    ports: {} as Ports,
+    redisUrl: redis.url,
+    recovery: 1_000,
+    reconcileEvery: 100,
+    onRunFailed: run => world.log.push(`failed ${run}`),
+    log: { info: () => undefined, warn: () => undefined },
+  })
+}
+const rest = async () => {
+  await worker?.close(0)
+  worker = undefined
+}
+const start = (workflow: string, input: unknown, claims: string[] = []) =>
+  engine.start({ workflow, input, claims, pool: null, actor: 'test' })
+const ended = (run: string, status: string) =>
+  until(async () => (await getRun(db, run))?.status === status && (await getRun(db, run)), {
+    within: 15_000,
+    what: `${run} to be ${status}`,
+  })
+
+beforeAll(async () => {
+  redis = await startRedis()
+  db = await openDatabase(join(directory, 'engine.db'))
+  engine = createEngine({ db, registry, redisUrl: redis.url, warn: () => undefined })
+  await until(() => engine.available(), { what: 'the engine to reach Redis' })
+})
+beforeEach(() => {
+  world.log = []
+  world.behave.clear()
+})
+afterEach(rest)
+afterAll(async () => {
+  await engine.close()
+  await db.$disconnect()
+  await redis.stop()
+})
+
+test('a diamond runs in the order of its references and hands outputs on', async () => {
+  await work4ever()
+  const run = await ended(await start('test.diamond', { tag: 'x' }), 'succeeded')
+  expect(run.steps.map(step => step.status)).toEqual(['succeeded', 'succeeded', 'succeeded', 'succeeded'])
+  expect(run.progress).toBe(1)
+  expect(world.log.indexOf('d begins')).toBeGreaterThan(world.log.indexOf('c ends'))
+  expect(world.log.indexOf('d begins')).toBeGreaterThan(world.log.indexOf('b ends'))
+  expect(world.log.filter(line => line.endsWith('begins'))).toHaveLength(4)
+  const row = await db.step.findFirstOrThrow({ where: { runId: run.id, path: 'd' } })
+  expect(JSON.parse(row.output ?? '')).toEqual({ text: '>a>b>d' })
+})
+
+test('a fan-out runs every element; one key never runs twice at once', async () => {
+  let inside = 0
+  world.behave.set('shared', async () => {
+    inside += 1
+    expect(inside).toBe(1)
+    await new Promise(resolve => setImmediate(resolve))
+    inside -= 1
+  })
+  await work4ever()
+  const leaves = ['p', 'q', 'r'].map(name => ({ name }))
+  const run = await ended(await start('test.fan', { leaves }), 'succeeded')
+  expect(run.steps).toHaveLength(7)
+  expect(world.log.at(-1)).toBe('end ends')
+})
+
+test('a failure is retried by policy; waiting spends no attempt', async () => {
+  let waits = 0
+  world.behave.set('b', attempt => {
+    if (attempt < 3) throw new PortError('rate_limit_exceeded', 'slow down', { retryable: true })
+    waits += 1
+    if (waits < 5) throw new WaitFor('5ms', 'not there yet')
+  })
+  await work4ever()
+  const run = await ended(await start('test.diamond', { tag: 'x' }), 'succeeded')
+  expect(run.steps.find(step => step.id === 'b')).toMatchObject({ attempts: 3, error: null })
+})
+
+test('a step that gives up fails the run at once, others go on, and a retry resumes the chain', async () => {
+  let broken = true
+  world.behave.set('c', () => {
+    if (broken) throw new Fatal('quota', 'no more machines: raise the quota')
+  })
+  await work4ever()
+  const run = await ended(await start('test.diamond', { tag: 'x' }), 'failed')
+  expect(run.error).toEqual({ step: 'c', code: 'quota', message: 'no more machines: raise the quota' })
+  expect(world.log).toContain(`failed ${run.id}`)
+  expect(run.steps.find(step => step.id === 'c')).toMatchObject({ attempts: 1, status: 'failed' })
+  await until(
+    async () => (await getRun(db, run.id))?.steps.find(step => step.id === 'b')?.status === 'succeeded',
+  )
+  expect((await getRun(db, run.id))?.status).toBe('failed')
+  broken = false
+  await engine.retry(run.id)
+  await ended(run.id, 'succeeded')
+  expect(world.log.filter(line => line === 'a begins')).toHaveLength(1)
+  await expect(engine.retry(run.id)).rejects.toThrow(RunConflict)
+})
+
+test("retrying the failed job in the queue, as Bull Board's button does, resumes the chain", async () => {
+  let broken = true
+  world.behave.set('b', () => {
+    if (broken) throw new Fatal('broken', 'broken')
+  })
+  await work4ever()
+  const run = await ended(await start('test.diamond', { tag: 'x' }), 'failed')
+  broken = false
+  const queue = engine.queues().find(each => each.name === 'nodes')
+  const job = await until(async () => {
+    const found = await queue?.getJob(`${run.id}.b`)
+    return (await found?.isFailed()) && found
+  })
+  await job.retry('failed')
+  await ended(run.id, 'succeeded')
+})
+
+test('cancel stops what runs, takes back in reverse what started, and releases the claims', async () => {
+  world.behave.set(
+    'c',
+    (_, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  )
+  await work4ever()
+  const id = await start('test.diamond', { tag: 'x' }, ['edge-1'])
+  await expect(start('test.diamond', { tag: 'y' }, ['edge-1'])).rejects.toThrow(ClaimTaken)
+  await until(() => world.log.includes('b ends') && world.log.includes('c begins'))
+  await engine.cancel(id)
+  const run = await ended(id, 'cancelled')
+  const undone = world.log.filter(line => line.startsWith('undo'))
+  expect(undone.slice(0, 2).sort()).toEqual(['undo b >a>b', 'undo c unfinished'])
+  expect(undone[2]).toBe('undo a >a')
+  expect(run.steps.find(step => step.id === 'd')?.status).toBe('cancelled')
+  expect(run.steps.find(step => step.id === 'c')?.status).toBe('cancelled')
+  expect(await db.claim.count({ where: { runId: id } })).toBe(0)
+  await expect(engine.cancel(id)).rejects.toThrow(/is cancelled/)
+})
+
+test('an undo that gives up fails the run visibly, and a retry goes on taking back', async () => {
+  let broken = true
+  world.behave.set('d', () => {
+    throw new Fatal('no', 'no')
+  })
+  world.behave.set('undo a', () => {
+    if (broken) throw new Fatal('stuck', 'cannot take back')
+  })
+  await work4ever()
+  const { id } = await ended(await start('test.diamond', { tag: 'x' }), 'failed')
+  await engine.cancel(id)
+  const run = await ended(id, 'failed')
+  expect(run.error).toMatchObject({ step: 'undo.a', code: 'stuck' })
+  broken = false
+  await engine.retry(id)
+  await ended(id, 'cancelled')
+})
+
+test('Redis emptied in mid-run: the missing jobs come back from the store and nothing runs twice', async () => {
+  world.behave.set('b', async () => {
+    world.behave.delete('b')
+    await redis.flush()
+  })
+  await work4ever()
+  const run = await ended(await start('test.diamond', { tag: 'x' }), 'succeeded')
+  expect(run.status).toBe('succeeded')
+  expect(world.log.filter(line => line === 'a begins')).toHaveLength(1)
+})
+
+test('a run started while no worker is there waits; a job that Redis lost is put back', async () => {
+  const id = await start('test.diamond', { tag: 'x' })
+  await redis.flush()
+  expect((await getRun(db, id))?.status).toBe('queued')
+  await work4ever()
+  await ended(id, 'succeeded')
+})
+
+test('shutdown in mid-step is not a failure: the next worker does the step', async () => {
+  world.behave.set('a', (_, signal) => {
+    world.behave.delete('a')
+    return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  })
+  await work4ever()
+  const id = await start('test.diamond', { tag: 'x' })
+  await until(() => world.log.includes('a begins'))
+  await rest()
+  expect((await getRun(db, id))?.status).toBe('running')
+  await work4ever()
+  const run = await ended(id, 'succeeded')
+  expect(run.steps.find(step => step.id === 'a')?.attempts).toBe(1)
+})
+
+test('a step that does not end in time is a failure with code timeout', async () => {
+  world.behave.set(
+    'a',
+    (_, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  )
+  await work4ever()
+  const run = await ended(await start('test.diamond', { tag: 'x' }), 'failed')
+  expect(run.error).toMatchObject({ step: 'a', code: 'timeout' })
+})
+
+test('Redis away: starting refuses at once and stores nothing', async () => {
+  await redis.crash()
+  const before = await db.run.count()
+  await expect(start('test.diamond', { tag: 'x' })).rejects.toThrow(/Redis cannot be reached/)
+  expect(await db.run.count()).toBe(before)
+  await redis.restart()
+  await until(() => engine.available())
+})

@@ -1,0 +1,102 @@
+import type { FlowJob, FlowJobNode, JobsOptions } from 'bullmq'
+import type { PlannedGroup } from '../core/plan.js'
+import type { Registry } from '../core/registry.js'
+import { groupsOf, type Run, type Step, stepId } from '../store/runs.js'
+import { RUNS_QUEUE } from './connection.js'
+
+/** What a job in the queue carries: where to look in the store, never the input itself. */
+export interface StepJobData {
+  run: string
+  step: string
+  key: string
+  /** Steps that wait for this one without being its parent in the queue's tree. */
+  wakes: { queue: string; step: string }[]
+}
+export interface RunJobData {
+  run: string
+  group: string
+}
+
+/** The id of a run's root job, forwards or backwards. */
+export const rootId = (run: string, direction: string): string => (direction === 'do' ? run : `${run}.undo`)
+
+/** How long a job sleeps that somebody else will wake. The reconciler wakes it if nobody does. */
+export const ASLEEP = 3_600_000
+
+const KEEP_DONE = { age: 7 * 24 * 3600 }
+
+/**
+ * A run as a BullMQ flow. The queue knows trees only: each step's parent is the first step that waits for it, else
+ * its workflow. Further edges of the graph are kept by the store, which every step asks before it begins.
+ */
+export function toFlow(run: Run, steps: readonly Step[], registry: Registry): FlowJob {
+  const tree = treeOf(steps)
+  const stepNode = (step: Step): FlowJobNode => {
+    const children = tree.below(step)
+    return {
+      name: step.kind === 'undo' ? `undo ${step.job}` : step.job,
+      queueName: step.queue,
+      data: { run: run.id, step: step.id, key: step.key, wakes: tree.wakes(step) } satisfies StepJobData,
+      opts: stepOptions(step, registry, children.length === 0 && tree.waits(step)),
+      ...(children.length > 0 && { children: children.map(stepNode) }),
+    } as FlowJobNode
+  }
+  const groups = run.direction === 'do' ? groupsOf(run) : []
+  const groupNode = (path: string, name: string, jobId: string): FlowJobNode => ({
+    name,
+    queueName: RUNS_QUEUE,
+    data: { run: run.id, group: path } satisfies RunJobData,
+    opts: { jobId, attempts: 1_000_000, removeOnComplete: KEEP_DONE },
+    children: [
+      ...childGroups(groups, path).map(group =>
+        groupNode(group.path, group.workflow, groupId(run.id, group.path)),
+      ),
+      ...tree.ends(path).map(stepNode),
+    ],
+  })
+  const name = run.direction === 'do' ? run.workflow : `undo ${run.workflow}`
+  return groupNode('', name, rootId(run.id, run.direction)) as FlowJob
+}
+
+const groupId = (run: string, path: string): string => `${stepId(run, path)}.all`
+const childGroups = (groups: PlannedGroup[], path: string) => groups.filter(group => group.parent === path)
+
+/** The options of a step's job. `asleep`: it waits for a step that is not below it in the tree. */
+export function stepOptions(
+  step: Pick<Step, 'id' | 'job' | 'rank'>,
+  registry: Registry,
+  asleep: boolean,
+): JobsOptions {
+  return {
+    jobId: step.id,
+    attempts: registry.job(step.job).retry.attempts,
+    backoff: { type: 'custom' },
+    removeOnComplete: KEEP_DONE,
+    // The first machine of every run goes before the second of any: a large run does not starve a small one.
+    ...(step.rank > 0 && { priority: step.rank }),
+    ...(asleep && { delay: ASLEEP }),
+  }
+}
+
+/** The spanning tree of the step graph. */
+function treeOf(steps: readonly Step[]) {
+  const byPath = new Map(steps.map(step => [step.path, step]))
+  const after = new Map(steps.map(step => [step.path, JSON.parse(step.after) as string[]]))
+  const waiters = new Map<string, Step[]>(steps.map(step => [step.path, []]))
+  for (const step of steps) for (const path of after.get(step.path) ?? []) waiters.get(path)?.push(step)
+  const parentOf = (step: Step) => waiters.get(step.path)?.find(waiter => waiter.group === step.group)
+  const below = new Map<string, Step[]>()
+  for (const step of steps) {
+    const parent = parentOf(step)
+    if (parent) below.set(parent.path, [...(below.get(parent.path) ?? []), step])
+  }
+  return {
+    below: (step: Step): Step[] => below.get(step.path) ?? [],
+    waits: (step: Step): boolean => (after.get(step.path) ?? []).some(path => byPath.has(path)),
+    wakes: (step: Step) =>
+      (waiters.get(step.path) ?? [])
+        .filter(waiter => waiter !== parentOf(step))
+        .map(waiter => ({ queue: waiter.queue, step: waiter.id })),
+    ends: (group: string): Step[] => steps.filter(step => step.group === group && !parentOf(step)),
+  }
+}

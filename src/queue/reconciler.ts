@@ -1,0 +1,45 @@
+import { planUndo } from '../core/plan.js'
+import type { Registry } from '../core/registry.js'
+import type { Db } from '../store/client.js'
+import {
+  addUndoSteps,
+  runnableSteps,
+  runsAtWork,
+  settleRun,
+  stepsOf,
+  turnedWithoutUndo,
+} from '../store/runs.js'
+import type { Producer } from './producer.js'
+
+/** Stores the undo steps of a run that has turned around. Repeating it changes nothing. */
+export async function planReturn(db: Db, registry: Registry, run: string): Promise<void> {
+  const steps = (await stepsOf(db, run)).filter(step => step.kind === 'do' && step.attempts > 0)
+  const started = steps.map(step => ({
+    ...step,
+    job: registry.job(step.job),
+    input: JSON.parse(step.input),
+    after: JSON.parse(step.after),
+  }))
+  await addUndoSteps(db, run, planUndo(started))
+}
+
+/**
+ * One look at everything that should be moving: what Redis lost or left lying is put back from the store. Returns
+ * what was mended, for the log. Safe to run anywhere, at any time, many times at once.
+ */
+export async function reconcile(db: Db, registry: Registry, producer: Producer): Promise<string[]> {
+  const mended: string[] = []
+  for (const { id } of await turnedWithoutUndo(db)) {
+    await planReturn(db, registry, id)
+    mended.push(`${id}: undo planned`)
+  }
+  for (const run of await runsAtWork(db)) {
+    if (await producer.isEnqueued(run.id, run.direction)) continue
+    if (await settleRun(db, run.id)) continue
+    await producer.enqueue(run.id)
+    mended.push(`${run.id}: put back into the queue`)
+  }
+  for (const step of await runnableSteps(db))
+    if (await producer.revive(step)) mended.push(`${step.id}: woken`)
+  return mended
+}
