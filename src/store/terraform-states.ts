@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import type { Db } from './client.js'
+
+/** A lock as stored: Terraform's own document, and our clock's time, which alone decides when it is over. */
+const lockSchema = z.object({ id: z.string(), since: z.number(), document: z.string() })
+type Lock = z.infer<typeof lockSchema>
+
+/**
+ * Epoch milliseconds before which a lock counts as left behind. Only one worker at a time works on a machine (the
+ * engine sees to that), so an old lock has lost its owner: Terraform was killed.
+ */
+export type StaleBefore = number
+
+/** The sealed state under `key`, or null. */
+export async function readState(db: Db, key: string): Promise<string | null> {
+  return (await db.terraformState.findUnique({ where: { key } }))?.sealed ?? null
+}
+
+/** Stores a state. False when the caller's lock (`lockId`, null for none) is not the one held: nothing is written. */
+export async function writeState(
+  db: Db,
+  key: string,
+  sealed: string,
+  lockId: string | null,
+): Promise<boolean> {
+  const row = await openRow(db, key)
+  if ((row.lock?.id ?? null) !== lockId) return false
+  const { count } = await db.terraformState.updateMany({ where: { key, lock: row.text }, data: { sealed } })
+  return count === 1
+}
+
+/** Takes the lock; resolves to null, or to the document of whoever holds it. A stale lock is taken over. */
+export async function lockState(db: Db, key: string, lock: Lock, stale: StaleBefore): Promise<string | null> {
+  const held = await openRow(db, key)
+  if (held.lock && held.lock.since >= stale) return held.lock.document
+  // Compare and set: of two that see the same free or stale lock, one gets it.
+  const { count } = await db.terraformState.updateMany({
+    where: { key, lock: held.text },
+    data: { lock: JSON.stringify(lock) },
+  })
+  return count === 1 ? null : ((await openRow(db, key)).lock?.document ?? '{}')
+}
+
+/** Frees the lock. False when `id` is not the one that holds it. A row that held nothing else goes too. */
+export async function unlockState(db: Db, key: string, id: string): Promise<boolean> {
+  const { lock, text } = await openRow(db, key)
+  if (lock && lock.id !== id) return false
+  await db.terraformState.updateMany({ where: { key, lock: text }, data: { lock: null } })
+  await db.terraformState.deleteMany({ where: { key, sealed: null, lock: null } })
+  return true
+}
+
+/** Removes a state; none is fine. A lock that is held stays, and rows that hold nothing but a stale one go. */
+export async function removeState(db: Db, key: string, stale: StaleBefore): Promise<void> {
+  await db.terraformState.updateMany({ where: { key }, data: { sealed: null } })
+  await db.terraformState.deleteMany({ where: { key, lock: null } })
+  await db.terraformState.deleteMany({ where: { sealed: null, updatedAt: { lt: new Date(stale) } } })
+}
+
+/** The keys of all machines that have a state. */
+export async function listStates(db: Db): Promise<{ key: string; updatedAt: Date }[]> {
+  return db.terraformState.findMany({
+    where: { sealed: { not: null } },
+    select: { key: true, updatedAt: true },
+    orderBy: { key: 'asc' },
+  })
+}
+
+/** The row of a key, made when missing, with its lock read and as the text to compare with. */
+async function openRow(db: Db, key: string): Promise<{ lock: Lock | null; text: string | null }> {
+  const row = await db.terraformState.upsert({ where: { key }, create: { key }, update: {} })
+  return { lock: row.lock === null ? null : lockSchema.parse(JSON.parse(row.lock)), text: row.lock }
+}
