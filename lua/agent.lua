@@ -3,10 +3,11 @@
 
 local config = require "config"
 local control_plane = require "control_plane"
-local gate = require "gate"
 local identity = require "identity"
 local metrics = require "metrics"
+local updates = require "updates"
 local utils = require "utils"
+local watch = require "watch"
 
 local ngx = ngx
 local floor = math.floor
@@ -19,13 +20,11 @@ local type = type
 local state = ngx.shared.state
 
 local VERSION = "1"
-local SOON = 1              -- seconds: first wait while the gate is closed
-local GRACE = 1             -- seconds an answer may take before its beat counts as missed
-local REFUSED_SECONDS = 300 -- before a configuration that could not be applied is tried again
+local SOON = 1  -- seconds: first wait while the gate is closed
+local GRACE = 1 -- seconds an answer may take before its beat counts as missed
 local SEQ_EPOCH = 1700000000
 local PREFIX = "lazarus agent: "
 
-local announce = utils.announcer(PREFIX)
 local complain, forget_complaints = utils.announcer(PREFIX)
 local sample = metrics.sampler()
 
@@ -33,7 +32,6 @@ local sample = metrics.sampler()
 local peer = {}
 local pace = { interval = 10, missed = 3, soon = SOON }
 local registered, pulling, answered = false, false, false
-local pending_ack, refused
 
 local _M = {}
 
@@ -127,60 +125,8 @@ local function beat()
     return type(answer.configVersion) == "string" and answer.configVersion or nil
 end
 
--- Tells how the last configuration fared, until the control plane has taken it.
-local function acknowledge()
-    local outcome = pending_ack
-    if not outcome then
-        return
-    end
-    local answer, err, status = control_plane.ack(peer, outcome)
-    if not answer then
-        failed("acknowledging", err)
-    end
-    -- A 4xx will not get better by repeating, except for a refused key and "too many".
-    local final = status and status < 500 and status ~= 401 and status ~= 429
-    if final and pending_ack == outcome then
-        pending_ack = nil
-    end
-end
-
-local function refuse(desired, version, err)
-    ngx.log(ngx.ERR, PREFIX, "configuration ", utils.clean(version, 128), " not applied: ", err)
-    refused = { version = desired, till = ngx.now() + REFUSED_SECONDS }
-    pending_ack = { version = version, status = "failed", error = err }
-end
-
-local function put_in_force(document, desired)
-    local count, err, bad_moment = config.apply(document)
-    if count then
-        ngx.log(ngx.NOTICE, PREFIX, "configuration ", document.version, " applied, ", count, " tokens")
-        pending_ack = { version = document.version, status = "applied" }
-    elseif bad_moment then
-        failed("applying", err)
-    else
-        refuse(desired, document.version, err)
-    end
-end
-
--- Fetches the configuration and puts it in force, or keeps the old one whole.
-local function fetch(desired)
-    local document, err, status = control_plane.config(peer)
-    if not document and status ~= 200 then
-        return failed("pulling", err)
-    end
-    local usable = document
-    if document then
-        usable, err = config.check(document)
-    end
-    if not usable then
-        return refuse(desired, desired, err)
-    end
-    put_in_force(document, desired)
-    acknowledge()
-end
-
-local function guarded(what, run, argument)
-    local ok, err = pcall(run, argument)
+local function guarded(what, run)
+    local ok, err = pcall(run)
     if not ok then
         complain("fault", ngx.ERR, what .. " broke: " .. utils.clean(err))
     end
@@ -188,61 +134,41 @@ end
 
 local function pull(premature, desired)
     if not premature then
-        guarded("pulling", fetch, desired)
+        guarded("pulling", function()
+            local ok, what, err = updates.pull(peer, desired)
+            if not ok then
+                failed(what, err)
+            end
+        end)
     end
     pulling = false
 end
 
-local function wants(version)
-    local was_refused = refused and refused.version == version and ngx.now() < refused.till
-    return version and version ~= config.version() and not pulling and not was_refused
+local function acknowledge()
+    local ok, err = updates.acknowledge(peer)
+    if not ok then
+        failed("acknowledging", err)
+    end
 end
 
 local function step()
-    if not peer.url and not read_settings() then
-        return
-    end
-    if not peer.key and not enrol() then
-        return
-    end
-    if not registered and not register() then
+    local known = (peer.url or read_settings()) and (peer.key or enrol()) and (registered or register())
+    if not known then
         return
     end
     if not pulling then
         acknowledge()
     end
     local desired = beat()
-    if wants(desired) then
+    if desired and not pulling and updates.wanted(desired) then
         -- Beside the beats, so that a long list does not make the node look dead.
         pulling = ngx.timer.at(0, pull, desired) or false
     end
 end
 
-local function tell_gate_fault()
-    local err = state:get("gate_error")
-    if err then
-        state:delete("gate_error")
-        announce("gate fault", ngx.ERR, "the gate broke and denied: " .. err)
-    end
-end
-
--- Whether requests with a good token pass now; says so when it changes.
-local function is_open()
-    if not config.version() then
-        announce("gate", ngx.WARN, "the gate is closed: no configuration yet")
-        return false
-    end
-    if not gate.fresh(ngx.now()) then
-        announce("gate", ngx.WARN, "the gate is closed: the control plane is silent for too long")
-        return false
-    end
-    announce("gate", ngx.NOTICE, "the gate is open")
-    return true
-end
-
 -- While the gate is closed the next step comes sooner, a little later each time, and not on all nodes at once.
 local function next_delay(started)
-    if is_open() then
+    if watch.is_open() then
         pace.soon = SOON
         return max(pace.interval / 10, pace.interval - (ngx.now() - started))
     end
@@ -256,7 +182,7 @@ local function tick(premature)
         return
     end
     local started = ngx.now()
-    tell_gate_fault()
+    watch.tell_fault()
     guarded("a step", step)
     local ok, err = ngx.timer.at(next_delay(started), tick)
     if not ok and not ngx.worker.exiting() then

@@ -104,7 +104,7 @@ function _M.check(document)
         return nil, "it is not a JSON object"
     end
     if type(document.version) ~= "string" or not match(document.version, "^[%w._-]+$")
-        or #document.version > 128 then
+        or #document.version > 64 then
         return nil, "it has no usable version"
     end
     if type(document.access) ~= "table" then

@@ -115,11 +115,12 @@ export async function startEdge(over: Partial<Edge> & { apiBase: string }): Prom
       outgoing.on('error', reject).end()
     })
 
+  const get: RunningEdge['get'] = async (path, options) => (await ask(path, options)).status
   const running: RunningEdge = {
     root,
     ports,
     ask,
-    get: async (path, options) => (await ask(path, options)).status,
+    get,
     logs: () => {
       const folder = join(root, 'nginx/logs')
       const files = readdirSync(folder).filter(name => name.endsWith('.log'))
@@ -134,8 +135,10 @@ export async function startEdge(over: Partial<Edge> & { apiBase: string }): Prom
       }
       nginx.stdout?.on('data', collect)
       nginx.stderr?.on('data', collect)
-      await until(() => existsSync(join(root, 'nginx/logs/nginx.pid')) && ask('/'), {
-        what: 'nginx to answer',
+      const answers = async () => existsSync(join(root, 'nginx/logs/nginx.pid')) && (await get('/')) > 0
+      await until(answers, { what: 'nginx to answer' }).catch(async error => {
+        await running.stop()
+        throw new Error(running.logs(), { cause: error })
       })
     },
     stop: async (signal = 'SIGTERM') => {

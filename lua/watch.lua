@@ -1,0 +1,37 @@
+-- Says in the log what the gate does, which must not log itself.
+
+local config = require "config"
+local gate = require "gate"
+local utils = require "utils"
+
+local ngx = ngx
+
+local state = ngx.shared.state
+local announce = utils.announcer("lazarus agent: ")
+
+local _M = {}
+
+-- Whether requests with a good token pass now; says so when it changes.
+function _M.is_open()
+    if not config.version() then
+        announce("gate", ngx.WARN, "the gate is closed: no configuration yet")
+        return false
+    end
+    if not gate.fresh(ngx.now()) then
+        announce("gate", ngx.WARN, "the gate is closed: the control plane is silent for too long")
+        return false
+    end
+    announce("gate", ngx.NOTICE, "the gate is open")
+    return true
+end
+
+-- Passes on why the gate broke, if it did since the last call.
+function _M.tell_fault()
+    local err = state:get("gate_error")
+    if err then
+        state:delete("gate_error")
+        announce("fault", ngx.ERR, "the gate broke and denied: " .. err)
+    end
+end
+
+return _M
