@@ -42,6 +42,8 @@ export interface Owners {
 export interface FleetBook {
   /** Calls ready nodes `dead` that did not beat since `before`, and tells the operators once each. Names, sorted. */
   markSilent(before: Date, now: Date): Promise<string[]>
+  /** How many nodes have an agent, and how many of those have been heard since `since`. */
+  hearing(since: Date): Promise<{ agents: number; heard: number }>
   /** Dead nodes with a machine still on the books, in pools that replace, held by no run. */
   replaceable(): Promise<Replaceable[]>
   /** Nodes whose agent should hear of a change to the access list. Names, sorted. */

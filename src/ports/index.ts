@@ -32,8 +32,6 @@ export interface FleetSettings {
   missedBeats: number
   /** Container image of the edge. */
   edgeImage: string
-  /** Text of the Lua modules that go to every edge, by file name. */
-  lua: Readonly<Record<string, string>>
-  /** Text of the templates for an edge, by path inside `templates/`. */
-  templates: Readonly<Record<string, string>>
+  /** The texts that every edge gets, by path inside `lua/` and `templates/`. */
+  edgeSources: { lua: Readonly<Record<string, string>>; templates: Readonly<Record<string, string>> }
 }

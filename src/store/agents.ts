@@ -49,12 +49,3 @@ export async function recordAck(db: Db, node: string, ack: Ack): Promise<void> {
       data: { configError: (ack.error ?? 'the agent gave no reason').slice(0, MAX_ERROR) },
     })
 }
-
-/** The version that each node should have, by node; a node without one is left out. */
-export async function desiredVersions(db: Db): Promise<Map<string, string>> {
-  const rows = await db.node.findMany({
-    where: { desiredVersion: { not: null } },
-    select: { name: true, desiredVersion: true },
-  })
-  return new Map(rows.map(row => [row.name, row.desiredVersion ?? '']))
-}

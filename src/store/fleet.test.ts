@@ -216,5 +216,8 @@ describe('owners', () => {
     await db.node.update({ where: { name: 'edge-2' }, data: { state: 'dead', agentKeyHash: 'b' } })
     await db.node.update({ where: { name: 'edge-3' }, data: { agentKeyHash: 'c' } })
     expect(await fleet.publishable()).toEqual(['edge-1', 'edge-2'])
+    await db.node.update({ where: { name: 'edge-2' }, data: { lastBeatAt: NOW } })
+    expect(await fleet.hearing(NOW)).toEqual({ agents: 3, heard: 1 })
+    expect(await fleet.hearing(days(1))).toEqual({ agents: 3, heard: 0 })
   })
 })

@@ -9,6 +9,14 @@ const UNCLAIMED = `NOT EXISTS (SELECT 1 FROM "Claim" c WHERE c.target = n.name)`
 export function createFleetBook(db: Db): FleetBook {
   return {
     markSilent: (before, now) => markSilent(db, before, now),
+    async hearing(since) {
+      const agentKeyHash = { not: null }
+      const [agents, heard] = await db.$transaction([
+        db.node.count({ where: { agentKeyHash } }),
+        db.node.count({ where: { agentKeyHash, lastBeatAt: { gte: since } } }),
+      ])
+      return { agents, heard }
+    },
     replaceable: () => replaceable(db),
     async publishable() {
       const where = { state: { not: 'provisioning' }, agentKeyHash: { not: null } }

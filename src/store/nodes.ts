@@ -7,6 +7,7 @@ import { toRecord } from './node-book.js'
 export interface NodeView {
   name: string
   pool: string
+  zone: string
   fqdn: string
   state: NodeState
   reason: string | null
@@ -126,16 +127,23 @@ export async function recordBeats(db: Db, beats: readonly Beat[]): Promise<void>
 const sqlTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '+00:00')
 
 function view(row: Node): NodeView {
-  const { name, pool, fqdn, state, reason, incarnation, adopted, machine, ipv4, ipv6, lastBeatAt } =
-    toRecord(row)
-  const { cpu, mem, rxBps, txBps, connections } = row
+  const {
+    ssh: _ssh,
+    desiredVersion,
+    configVersion,
+    configError,
+    connections,
+    drainingAt: _,
+    ...node
+  } = toRecord(row)
+  const { cpu, mem, rxBps, txBps } = row
   return {
-    ...{ name, pool, fqdn, state, reason, incarnation, adopted, machine, ipv4, ipv6, lastBeatAt },
+    ...node,
     load:
-      lastBeatAt === null || cpu === null
+      node.lastBeatAt === null || cpu === null
         ? null
         : { cpu, mem: mem ?? 0, rxBps: rxBps ?? 0, txBps: txBps ?? 0, connections: connections ?? 0 },
-    config: { desired: row.desiredVersion, applied: row.configVersion, error: row.configError },
+    config: { desired: desiredVersion, applied: configVersion, error: configError },
     readyAt: row.readyAt?.toISOString() ?? null,
     createdAt: row.createdAt.toISOString(),
   }

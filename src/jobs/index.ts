@@ -1,0 +1,45 @@
+import type { AnyJob } from '../core/define-job.js'
+import { certificateDeploy } from './certificate-deploy.js'
+import { certificateIssue } from './certificate-issue.js'
+import { configPush } from './config-push.js'
+import { configRender } from './config-render.js'
+import { dnsRemove } from './dns-remove.js'
+import { dnsSet } from './dns-set.js'
+import { dockerInstall } from './docker-install.js'
+import { edgeDeploy } from './edge-deploy.js'
+import { edgeRemove } from './edge-remove.js'
+import { machineBuy } from './machine-buy.js'
+import { machineDestroy } from './machine-destroy.js'
+import { nodeCreate } from './node-create.js'
+import { nodeDeregister } from './node-deregister.js'
+import { nodeDrain } from './node-drain.js'
+import { nodeRegister } from './node-register.js'
+import { nodeRemove } from './node-remove.js'
+import { orphanDestroy } from './orphan-destroy.js'
+import { orphanUnset } from './orphan-unset.js'
+import { sshPin } from './ssh-pin.js'
+import { sshWait } from './ssh-wait.js'
+
+/** Every job there is. What is not in this list cannot run. */
+export const jobs: readonly AnyJob[] = [
+  nodeCreate,
+  machineBuy,
+  machineDestroy,
+  certificateIssue,
+  certificateDeploy,
+  dnsSet,
+  dnsRemove,
+  sshPin,
+  sshWait,
+  dockerInstall,
+  edgeDeploy,
+  edgeRemove,
+  nodeRegister,
+  configRender,
+  configPush,
+  nodeDrain,
+  nodeDeregister,
+  nodeRemove,
+  orphanDestroy,
+  orphanUnset,
+]

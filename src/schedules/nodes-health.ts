@@ -1,0 +1,59 @@
+import { defineSchedule, type ScheduleContext } from '../core/define-schedule.js'
+import { chooseOffers } from '../core/offers.js'
+import type { Replaceable } from '../ports/fleet.js'
+import { resurrect } from '../workflows/requests.js'
+
+/** A fleet of this size that is silent as a whole points at us, not at the machines. */
+const TELLING_SIZE = 3
+
+type Context = ScheduleContext<'fleet' | 'compute' | 'clock' | 'settings' | 'notices'>
+
+/** Finding and replacing are apart: a node stays replaceable until a run holds it, whatever fails in between. */
+export const nodesHealth = defineSchedule({
+  name: 'nodes.health',
+  summary: 'Calls silent nodes dead, tells the operators once, and replaces them where the pool says so.',
+  every: '2s',
+  uses: ['fleet', 'compute', 'clock', 'settings', 'notices'],
+
+  async run(ctx) {
+    const { fleet, clock, settings } = ctx.ports
+    const now = clock.now()
+    const threshold = settings.heartbeatInterval * settings.missedBeats * 1000
+    const before = new Date(now.getTime() - threshold)
+    if (before < ctx.since) return { dead: [], runs: [] }
+    const dead = await fleet.markSilent(before, now)
+    for (const node of dead) ctx.log(`${node} is dead`)
+    const waiting = await fleet.replaceable()
+    if (waiting.length === 0 || (await isDeaf(ctx, before))) return { dead, runs: [] }
+    return { dead, runs: await replace(ctx, waiting) }
+  },
+})
+
+/** Whether we hear nobody at all: replacing a whole fleet because our own network is gone would be the worst cure. */
+async function isDeaf({ ports, log }: Context, before: Date): Promise<boolean> {
+  const { agents, heard } = await ports.fleet.hearing(before)
+  if (heard > 0 || agents < TELLING_SIZE) return false
+  log('no node is heard: none is replaced')
+  await ports.notices.tell({
+    once: `fleet-silent:${before.toISOString().slice(0, 13)}`,
+    kind: 'fleet-silent',
+    subject: 'fleet',
+    text: `none of ${agents} nodes is heard, so none is replaced: look at the control plane's own network first`,
+  })
+  return true
+}
+
+async function replace(ctx: Context, waiting: readonly Replaceable[]): Promise<string[]> {
+  const offers = await ctx.ports.compute.offers(ctx.signal)
+  const runs: string[] = []
+  for (const pool of waiting) {
+    const fitting = chooseOffers(pool, offers)
+    if (fitting.length === 0) {
+      ctx.log(`${pool.node} is not replaced: nothing on offer fits pool ${pool.pool}`)
+      continue
+    }
+    const run = await ctx.start(resurrect({ ...pool, name: pool.node }, pool.image, fitting))
+    if (run !== null) runs.push(run)
+  }
+  return runs
+}

@@ -1,0 +1,26 @@
+import type { AnyWorkflow } from '../core/define-workflow.js'
+import { certificateRenew } from './certificate-renew.js'
+import { configPublish, configUpdate } from './config-publish.js'
+import { nodeAdopt } from './node-adopt.js'
+import { nodeProvision } from './node-provision.js'
+import { nodeRelease } from './node-release.js'
+import { nodeResurrect } from './node-resurrect.js'
+import { nodeRetire } from './node-retire.js'
+import { orphanParts, orphansRemove } from './orphans-remove.js'
+import { poolScaleIn, poolScaleOut } from './pool-scale.js'
+
+/** Every workflow there is. What is not in this list cannot be started. */
+export const workflows: readonly AnyWorkflow[] = [
+  poolScaleOut,
+  poolScaleIn,
+  nodeProvision,
+  nodeAdopt,
+  nodeRetire,
+  nodeRelease,
+  nodeResurrect,
+  configPublish,
+  configUpdate,
+  certificateRenew,
+  orphansRemove,
+  ...orphanParts,
+]

@@ -1,0 +1,24 @@
+import { z } from 'zod'
+import { defineWorkflow } from '../core/define-workflow.js'
+import { machineDestroy } from '../jobs/machine-destroy.js'
+import { seat } from './fields.js'
+import { nodeProvision } from './node-provision.js'
+
+export const nodeResurrect = defineWorkflow({
+  name: 'node.resurrect',
+  summary:
+    'Replaces the machine of a dead node by a new one under the same name; the certificate is used again.',
+  input: nodeProvision.input.extend({
+    /** The incarnation whose machine goes. */
+    replaces: z.number().int().min(1),
+  }),
+})
+  // First the old one goes: it would be paid for, and it may come back to life under the same name.
+  .step('destroy', machineDestroy, ({ input }) => ({ node: input.node, incarnation: input.replaces }))
+  .run(
+    'raise',
+    nodeProvision,
+    ({ input }) => ({ ...seat(input), offers: input.offers, image: input.image }),
+    { after: ['destroy'] },
+  )
+  .build()
