@@ -11,7 +11,7 @@ import { createRegistry } from '../core/registry.js'
 import type { Ports } from '../ports/index.js'
 import { type Db, openDatabase } from '../store/client.js'
 import { getRun } from '../store/run-views.js'
-import { ClaimTaken } from '../store/runs.js'
+import { ClaimTaken } from '../store/run-writer.js'
 import { createEngine, type Engine, RunConflict } from './engine.js'
 import { type RunningWorker, startWorker } from './worker.js'
 

@@ -3,7 +3,8 @@ import { planRun } from '../core/plan.js'
 import type { Registry } from '../core/registry.js'
 import type { Db } from '../store/client.js'
 import { newId } from '../store/ids.js'
-import { findRun, insertRun, reviveRun, runnableSteps, turnAround } from '../store/runs.js'
+import { createRunWriter } from '../store/run-writer.js'
+import { findRun, reviveRun, runnableSteps, turnAround } from '../store/runs.js'
 import { answers, producerConnection } from './connection.js'
 import { createProducer, type Producer } from './producer.js'
 import { planReturn } from './reconciler.js'
@@ -62,6 +63,7 @@ export function createEngine(parts: {
 }): Engine {
   const { db, registry } = parts
   const redis = producerConnection(parts.redisUrl)
+  const writer = createRunWriter(db)
   const producer = createProducer(db, registry, redis)
 
   const available = () => answers(redis)
@@ -79,8 +81,8 @@ export function createEngine(parts: {
     async start({ workflow, input, id = newId('r'), ...rest }) {
       await requireQueue()
       const plan = planRun(registry.workflow(workflow), input)
-      await insertRun(db, { id, workflow, input, plan, ...rest })
-      await soon(queue => queue.enqueue(id))
+      const steps = await writer.insert({ id, workflow, input, plan, ...rest })
+      await soon(queue => queue.enqueueNew({ id, workflow, direction: 'do', groups: plan.groups }, steps))
       return id
     },
     async retry(id) {

@@ -1,7 +1,7 @@
 import type { FlowJob, FlowJobNode, JobsOptions } from 'bullmq'
 import type { PlannedGroup } from '../core/plan.js'
 import type { Registry } from '../core/registry.js'
-import { groupsOf, type Run, type Step, stepId } from '../store/runs.js'
+import { type StepRow, stepId } from '../store/step-rows.js'
 import { RUNS_QUEUE } from './connection.js'
 
 /** What a job in the queue carries: where to look in the store, never the input itself. */
@@ -17,6 +17,15 @@ export interface RunJobData {
   group: string
 }
 
+/** What the queue needs to know of a run and its steps. */
+export interface FlowRun {
+  id: string
+  workflow: string
+  direction: string
+  groups: readonly PlannedGroup[]
+}
+export type FlowStep = Omit<StepRow, 'kind'> & { kind: string }
+
 /** The id of a run's root job, forwards or backwards. */
 export const rootId = (run: string, direction: string): string => (direction === 'do' ? run : `${run}.undo`)
 
@@ -29,9 +38,9 @@ const KEEP_DONE = { age: 7 * 24 * 3600 }
  * A run as a BullMQ flow. The queue knows trees only: each step's parent is the first step that waits for it, else
  * its workflow. Further edges of the graph are kept by the store, which every step asks before it begins.
  */
-export function toFlow(run: Run, steps: readonly Step[], registry: Registry): FlowJob {
+export function toFlow(run: FlowRun, steps: readonly FlowStep[], registry: Registry): FlowJob {
   const tree = treeOf(steps)
-  const stepNode = (step: Step): FlowJobNode => {
+  const stepNode = (step: FlowStep): FlowJobNode => {
     const children = tree.below(step)
     return {
       name: step.kind === 'undo' ? `undo ${step.job}` : step.job,
@@ -41,7 +50,7 @@ export function toFlow(run: Run, steps: readonly Step[], registry: Registry): Fl
       ...(children.length > 0 && { children: children.map(stepNode) }),
     } as FlowJobNode
   }
-  const groups = run.direction === 'do' ? groupsOf(run) : []
+  const groups = run.direction === 'do' ? run.groups : []
   const groupNode = (path: string, name: string, jobId: string): FlowJobNode => ({
     name,
     queueName: RUNS_QUEUE,
@@ -59,11 +68,12 @@ export function toFlow(run: Run, steps: readonly Step[], registry: Registry): Fl
 }
 
 const groupId = (run: string, path: string): string => `${stepId(run, path)}.all`
-const childGroups = (groups: PlannedGroup[], path: string) => groups.filter(group => group.parent === path)
+const childGroups = (groups: readonly PlannedGroup[], path: string) =>
+  groups.filter(group => group.parent === path)
 
 /** The options of a step's job. `asleep`: it waits for a step that is not below it in the tree. */
 export function stepOptions(
-  step: Pick<Step, 'id' | 'job' | 'rank'>,
+  step: Pick<FlowStep, 'id' | 'job' | 'rank'>,
   registry: Registry,
   asleep: boolean,
 ): JobsOptions {
@@ -79,24 +89,24 @@ export function stepOptions(
 }
 
 /** The spanning tree of the step graph. */
-function treeOf(steps: readonly Step[]) {
+function treeOf(steps: readonly FlowStep[]) {
   const byPath = new Map(steps.map(step => [step.path, step]))
   const after = new Map(steps.map(step => [step.path, JSON.parse(step.after) as string[]]))
-  const waiters = new Map<string, Step[]>(steps.map(step => [step.path, []]))
+  const waiters = new Map<string, FlowStep[]>(steps.map(step => [step.path, []]))
   for (const step of steps) for (const path of after.get(step.path) ?? []) waiters.get(path)?.push(step)
-  const parentOf = (step: Step) => waiters.get(step.path)?.find(waiter => waiter.group === step.group)
-  const below = new Map<string, Step[]>()
+  const parentOf = (step: FlowStep) => waiters.get(step.path)?.find(waiter => waiter.group === step.group)
+  const below = new Map<string, FlowStep[]>()
   for (const step of steps) {
     const parent = parentOf(step)
     if (parent) below.set(parent.path, [...(below.get(parent.path) ?? []), step])
   }
   return {
-    below: (step: Step): Step[] => below.get(step.path) ?? [],
-    waits: (step: Step): boolean => (after.get(step.path) ?? []).some(path => byPath.has(path)),
-    wakes: (step: Step) =>
+    below: (step: FlowStep): FlowStep[] => below.get(step.path) ?? [],
+    waits: (step: FlowStep): boolean => (after.get(step.path) ?? []).some(path => byPath.has(path)),
+    wakes: (step: FlowStep) =>
       (waiters.get(step.path) ?? [])
         .filter(waiter => waiter !== parentOf(step))
         .map(waiter => ({ queue: waiter.queue, step: waiter.id })),
-    ends: (group: string): Step[] => steps.filter(step => step.group === group && !parentOf(step)),
+    ends: (group: string): FlowStep[] => steps.filter(step => step.group === group && !parentOf(step)),
   }
 }

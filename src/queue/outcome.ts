@@ -33,7 +33,8 @@ export function judge(error: unknown, at: Try): Outcome {
   if (at.stop instanceof Stop && at.stop.why !== 'timeout') return { kind: 'stopped', why: at.stop.why }
   if (error instanceof WaitFor) return judgeWait(error, at)
   const [code, message] = describe(error, at)
-  const hopeless = error instanceof Fatal || (error instanceof PortError && !error.retryable)
+  const hopeless =
+    error instanceof Fatal || error instanceof z.ZodError || (error instanceof PortError && !error.retryable)
   return { kind: hopeless || at.lastAttempt ? 'never' : 'again', code, message }
 }
 

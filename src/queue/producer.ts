@@ -1,15 +1,18 @@
-import { FlowProducer, Job, Queue } from 'bullmq'
+import { type FlowJob, FlowProducer, Job, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { createBatcher } from '../core/batcher.js'
 import { JOB_QUEUES } from '../core/define-job.js'
 import type { Registry } from '../core/registry.js'
 import type { Db } from '../store/client.js'
-import { findRun, type RunnableStep, stepsOf } from '../store/runs.js'
+import { findRun, groupsOf, type RunnableStep, stepsOf } from '../store/runs.js'
 import { PREFIX, RUNS_QUEUE } from './connection.js'
-import { rootId, type StepJobData, stepOptions, toFlow } from './flow.js'
+import { type FlowRun, type FlowStep, rootId, type StepJobData, stepOptions, toFlow } from './flow.js'
 
 /** Everything that puts jobs into Redis or moves them there. */
 export interface Producer {
   readonly queues: readonly Queue[]
+  /** Adds the flow of a run that has just been stored. */
+  enqueueNew(run: FlowRun, steps: readonly FlowStep[]): Promise<unknown>
   /** Adds the flow of a run as the store has it. Jobs that exist are left as they are. */
   enqueue(run: string): Promise<void>
   /** Whether the run's root job is in Redis. */
@@ -33,17 +36,13 @@ export function createProducer(db: Db, registry: Registry, connection: Redis): P
     return found
   }
 
+  const add = createBatcher<FlowJob, unknown>(jobs => flows.addBulk(jobs), { max: 50 })
+
   async function enqueue(id: string): Promise<void> {
     const run = await findRun(db, id)
     if (!run) throw new Error(`no run ${id}`)
-    const steps = await stepsOf(db, id)
-    await flows.add(
-      toFlow(
-        run,
-        steps.filter(step => step.kind === run.direction),
-        registry,
-      ),
-    )
+    const steps = (await stepsOf(db, id)).filter(step => step.kind === run.direction)
+    await add(toFlow({ ...run, groups: groupsOf(run) }, steps, registry))
   }
 
   async function wake(jobs: StepJobData['wakes']): Promise<void> {
@@ -87,6 +86,7 @@ export function createProducer(db: Db, registry: Registry, connection: Redis): P
 
   return {
     queues: [...queues.values()],
+    enqueueNew: (run, steps) => add(toFlow(run, steps, registry)),
     enqueue,
     isEnqueued: async (run, direction) =>
       (await Job.fromId(queue(RUNS_QUEUE), rootId(run, direction))) !== undefined,

@@ -1,14 +1,8 @@
 import { planUndo } from '../core/plan.js'
 import type { Registry } from '../core/registry.js'
 import type { Db } from '../store/client.js'
-import {
-  addUndoSteps,
-  runnableSteps,
-  runsAtWork,
-  settleRun,
-  stepsOf,
-  turnedWithoutUndo,
-} from '../store/runs.js'
+import type { RunWriter } from '../store/run-writer.js'
+import { addUndoSteps, runnableSteps, runsAtWork, stepsOf, turnedWithoutUndo } from '../store/runs.js'
 import type { Producer } from './producer.js'
 
 /** Stores the undo steps of a run that has turned around. Repeating it changes nothing. */
@@ -27,7 +21,12 @@ export async function planReturn(db: Db, registry: Registry, run: string): Promi
  * One look at everything that should be moving: what Redis lost or left lying is put back from the store. Returns
  * what was mended, for the log. Safe to run anywhere, at any time, many times at once.
  */
-export async function reconcile(db: Db, registry: Registry, producer: Producer): Promise<string[]> {
+export async function reconcile(
+  db: Db,
+  registry: Registry,
+  producer: Producer,
+  writer: RunWriter,
+): Promise<string[]> {
   const mended: string[] = []
   for (const { id } of await turnedWithoutUndo(db)) {
     await planReturn(db, registry, id)
@@ -35,7 +34,7 @@ export async function reconcile(db: Db, registry: Registry, producer: Producer):
   }
   for (const run of await runsAtWork(db)) {
     if (await producer.isEnqueued(run.id, run.direction)) continue
-    if (await settleRun(db, run.id)) continue
+    if (await writer.settle(run.id)) continue
     await producer.enqueue(run.id)
     mended.push(`${run.id}: put back into the queue`)
   }

@@ -5,7 +5,8 @@ import type { Registry } from '../core/registry.js'
 import type { Ports } from '../ports/index.js'
 import type { Db } from '../store/client.js'
 import { createJournal } from '../store/journal.js'
-import { findRun, isRunnable, settleRun } from '../store/runs.js'
+import { createRunWriter, type RunWriter } from '../store/run-writer.js'
+import { findRun, isRunnable } from '../store/runs.js'
 import { PREFIX, producerConnection, RUNS_QUEUE, workerConnection } from './connection.js'
 import type { RunJobData } from './flow.js'
 import { createLeases } from './leases.js'
@@ -48,6 +49,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     lease: parts.recovery,
     onFailed: parts.onRunFailed,
   })
+  const writer = createRunWriter(db)
   const leases = createLeases(journal, Math.ceil(parts.recovery / 4), log.warn)
   const runner = createRunner({
     registry,
@@ -73,12 +75,12 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   const process = (name: string, processor: Processor, concurrency: number) =>
     new Worker(name, processor, { ...shared, concurrency })
   const workers = JOB_QUEUES.map(name => process(name, runner, CONCURRENCY[name]))
-  workers.push(process(RUNS_QUEUE, settler(db), 50))
+  workers.push(process(RUNS_QUEUE, settler(db, writer), 50))
   for (const worker of workers) worker.on('error', error => log.warn(`${worker.name}: ${error.message}`))
   const reconciler = repeat(
     parts.reconcileEvery,
     async () => {
-      for (const line of await reconcile(db, registry, producer)) log.info(`reconciled ${line}`)
+      for (const line of await reconcile(db, registry, producer, writer)) log.info(`reconciled ${line}`)
     },
     log.warn,
   )
@@ -99,9 +101,9 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
 
 /** Root jobs end their run; the jobs of workflows inside only gather their steps. */
 const settler =
-  (db: Db) =>
+  (db: Db, writer: RunWriter) =>
   async (job: Job<RunJobData>, token?: string): Promise<unknown> => {
-    if (job.data.group !== '' || (await settleRun(db, job.data.run))) return {}
+    if (job.data.group !== '' || (await writer.settle(job.data.run))) return {}
     const run = await findRun(db, job.data.run)
     if (run?.direction === 'undo' && !job.id?.endsWith('.undo'))
       return { skipped: 'the run has turned around' }

@@ -64,6 +64,7 @@ WHERE id IN ${list(at.ids)}
     ON d."runId" = "Step"."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')
   AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind AND r."endedAt" IS NULL)
 RETURNING id, "runId", path, kind, job, key, input, attempts, "triedAt",
+  (SELECT status IN ('queued', 'failed') FROM "Run" r WHERE r.id = "runId") AS "runRests",
   (SELECT json_group_object(d.path, json(d.output)) FROM "Step" d WHERE d."runId" = "Step"."runId" AND d.output IS NOT NULL
     AND d.path IN (SELECT f.value ->> '$."$from".step' FROM json_each("Step".input) f WHERE f.type = 'object')) AS outputs,
   (SELECT d.output FROM "Step" d WHERE d."runId" = "Step"."runId" AND "Step".path = 'undo.' || d.path) AS "doneOutput"`
@@ -73,7 +74,7 @@ SELECT s.id, s.status, s.output, r.direction = s.kind AND r."endedAt" IS NULL AS
   (SELECT max(o."leaseUntil") FROM "Step" o WHERE o.key = s.key) AS held
 FROM "Step" s JOIN "Run" r ON r.id = s."runId" WHERE s.id IN ${list(ids)}`
 
-// A run works while no step of its direction has given up; cheap when nothing changes, as the WHERE then finds no row.
+// A run works while no step of its direction has given up.
 const runsAtWork = (ids: string, stamp: string) => Prisma.sql`
 UPDATE "Run" SET status = iif(direction = 'do', 'running', 'cancelling'), error = NULL, "startedAt" = coalesce("startedAt", ${stamp})
 WHERE id IN ${runsOf(ids)} AND status IN ('queued', 'failed') AND "endedAt" IS NULL
@@ -125,7 +126,8 @@ export function createJournal(
       begin({ ids, owner: options.owner, now, until: now + options.lease, stamp: stamp() }),
     )
     const begun = new Map(rows.map(row => [row.id as string, readBegun(row)]))
-    if (begun.size > 0) await query(runsAtWork(JSON.stringify([...begun.keys()]), stamp()))
+    const resting = rows.filter(row => row.runRests).map(row => row.id)
+    if (resting.length > 0) await query(runsAtWork(JSON.stringify(resting), stamp()))
     const refused = steps.filter(step => !begun.has(step.id)).map(step => step.id)
     const reasons = refused.length === 0 ? [] : await query(refusal(JSON.stringify(refused)))
     const refusals = new Map(reasons.map(row => [row.id as string, readRefusal(row, now)]))
