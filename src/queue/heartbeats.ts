@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Job, Queue, Worker } from 'bullmq'
 import { createBatcher } from '../core/batcher.js'
 import type { Beat } from '../store/nodes.js'
@@ -8,7 +9,7 @@ export interface BeatQueue {
   /** Resolves once the beat is in Redis; throws when that cannot be said within two seconds. */
   add(beat: Beat): Promise<void>
   /** For Bull Board. */
-  readonly queue: Queue
+  readonly queues: readonly Queue[]
   close(): Promise<void>
 }
 
@@ -50,7 +51,7 @@ export function createBeatQueue(redisUrl: string): BeatQueue {
   )
   return {
     add: send,
-    queue,
+    queues: [queue],
     async close() {
       await queue.close()
       connection.disconnect()
@@ -75,6 +76,9 @@ export interface BeatConsumer {
   close(): Promise<void>
 }
 
+/** Least time between two writes, milliseconds: what comes in meanwhile shares the next one. */
+const WRITE_EVERY = 50
+
 /**
  * Records batches by `record`, which must stand being given a batch twice: a killed consumer's batch comes again
  * a few seconds later. `onError` hears of every failed try; the batch is tried again.
@@ -85,10 +89,15 @@ export function createBeatConsumer(options: {
   onError: (error: Error) => void
 }): BeatConsumer {
   const connection = workerConnection(options.redisUrl)
-  const worker = new Worker(BEATS_QUEUE, async (job: Job<Beat[]>) => void (await options.record(job.data)), {
+  const record = createBatcher<Beat[], undefined>(async batches => {
+    await options.record(batches.flat())
+    await pause(WRITE_EVERY)
+    return new Array(batches.length)
+  })
+  const worker = new Worker(BEATS_QUEUE, (job: Job<Beat[]>) => record(job.data), {
     connection,
     prefix: PREFIX,
-    concurrency: 2,
+    concurrency: 64,
     lockDuration: 10_000,
     stalledInterval: 5_000,
     // A batch that was at work in a killed process is innocent, however often that happens.

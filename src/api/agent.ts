@@ -1,0 +1,89 @@
+import express, { type Request, type RequestHandler, type Router } from 'express'
+import type { z } from 'zod'
+import { enrolAgent, recordAck, registerAgent } from '../store/agents.js'
+import { desiredConfig } from '../store/configs.js'
+import type { AgentDirectory } from './agent-directory.js'
+import { ackSchema, enrolSchema, registerSchema } from './agent-schemas.js'
+import { presentedToken } from './auth.js'
+import type { ApiDeps } from './deps.js'
+import type { FailedAuth } from './failed-auth.js'
+import { createHeartbeat } from './heartbeat.js'
+import type { BeatCounts } from './metrics.js'
+import { fieldErrors, invalid } from './mount.js'
+import { Problem } from './problem.js'
+
+/** Serves the agents on the machines. Their keys open nothing else, and no token of a person opens this. */
+export function createAgentRouter(
+  deps: ApiDeps,
+  parts: { agents: AgentDirectory; failedAuth: FailedAuth; counts: BeatCounts },
+): Router {
+  const { agents, failedAuth, counts } = parts
+  const { heartbeatInterval, missedBeats } = deps.settings
+  const authenticate = createAuthenticate(agents, failedAuth)
+  const router = express.Router()
+  const json = express.json({ limit: '64kb', type: () => true })
+
+  router.post(
+    '/heartbeat',
+    createHeartbeat({ agents, authenticate, key: presentedToken, add: beat => deps.beats.add(beat), counts }),
+  )
+  router.post('/enrol', json, async (req, res) => {
+    const { node, token } = read(enrolSchema, req)
+    const key = await enrolAgent(deps.db, node, token)
+    if (key === null) {
+      await failedAuth.count(req)
+      throw new Problem(
+        401,
+        'enrolment-refused',
+        'This enrolment token is unknown, used up, or for another node.',
+      )
+    }
+    res.json({ key })
+  })
+  router.post('/register', withNode(authenticate), json, async (req, res) => {
+    requireOwn(read(registerSchema, req).node, res.locals.node)
+    await registerAgent(deps.db, res.locals.node)
+    res.json({ heartbeatInterval, missedBeats })
+  })
+  router.get('/config', withNode(authenticate), async (_req, res) => {
+    const config = await desiredConfig(deps.db, res.locals.node)
+    if (!config)
+      throw new Problem(404, 'no-config', 'Nothing is published for this node yet: ask again later.')
+    // The content is a JSON object as text, possibly of megabytes: the version goes in front without a parse.
+    res.type('json').send(`{"version":${JSON.stringify(config.version)},${config.content.slice(1)}`)
+  })
+  router.post('/ack', withNode(authenticate), json, async (req, res) => {
+    await recordAck(deps.db, res.locals.node, read(ackSchema, req))
+    res.status(204).end()
+  })
+  return router
+}
+
+/** Finds the node behind a key: from memory, else from the database. Throws 401, or 429 after too many failures. */
+const createAuthenticate =
+  (agents: AgentDirectory, failedAuth: FailedAuth) =>
+  async (req: Request): Promise<string> => {
+    const key = presentedToken(req)
+    const node = key && (agents.known(key) ?? (await agents.admit(key)))
+    if (node) return node
+    await failedAuth.count(req)
+    throw new Problem(401, 'not-authenticated', 'This agent key is unknown or was replaced: enrol again.')
+  }
+
+const withNode =
+  (authenticate: (req: Request) => Promise<string>): RequestHandler =>
+  async (req, res, next) => {
+    res.locals.node = await authenticate(req)
+    next()
+  }
+
+function read<T extends z.ZodObject>(schema: T, req: Request): z.output<T> {
+  const parsed = schema.safeParse(req.body ?? {})
+  if (!parsed.success) throw invalid(fieldErrors('body', parsed.error))
+  return parsed.data
+}
+
+function requireOwn(claimed: string, node: string): void {
+  if (claimed !== node)
+    throw new Problem(403, 'wrong-node', 'This key belongs to another node: send your own name as "node".')
+}

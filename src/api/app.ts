@@ -1,0 +1,121 @@
+import express, { type ErrorRequestHandler, type Express } from 'express'
+import { messageOf } from '../core/errors.js'
+import { newId } from '../store/ids.js'
+import { ensureAdminToken } from '../store/tokens.js'
+import { createAgentRouter } from './agent.js'
+import { createAgentDirectory } from './agent-directory.js'
+import { createGatekeeper, notAuthenticated, presentedToken } from './auth.js'
+import type { ApiDeps } from './deps.js'
+import { docsPage } from './docs-page.js'
+import { toProblem } from './errors.js'
+import { createFailedAuth } from './failed-auth.js'
+import { createHealthRouter } from './health.js'
+import { createMetrics } from './metrics.js'
+import { type Authenticate, mountRoutes } from './mount.js'
+import { openApiDocument } from './openapi.js'
+import { createOps } from './ops.js'
+import { forgetOldKeys } from './perform.js'
+import { Problem, sendProblem } from './problem.js'
+import { requestIds, requestLog } from './request-log.js'
+import { apiRoutes } from './routes.js'
+import { ALL_SCOPES } from './scopes.js'
+import { securityHeaders } from './security.js'
+import { terraformStateRouter } from './terraform-state.js'
+
+/** The API, ready to be given to `http.createServer`. */
+export interface Api {
+  app: Express
+  /** The admin token when this call made it: to be shown once. */
+  newAdminToken: string | null
+  /** Ends event streams and timers; the server and what was passed in stay the caller's. */
+  close(): void
+}
+
+const HOUR = 3_600_000
+
+/** Builds the API. Makes the admin token if there is none yet. */
+export async function createApi(deps: ApiDeps): Promise<Api> {
+  const { db, log, clock, settings } = deps
+  const newAdminToken = await ensureAdminToken(db, settings.adminToken, ALL_SCOPES)
+  const agents = await createAgentDirectory(db, message => log.warn(message))
+  const gatekeeper = createGatekeeper(db, clock)
+  const failedAuth = createFailedAuth()
+  const metrics = createMetrics(db)
+  const closing = new AbortController()
+  const authenticate: Authenticate = async req => {
+    const token = presentedToken(req)
+    const caller = token && (await gatekeeper.byToken(token))
+    if (caller) return caller
+    if (token) await failedAuth.count(req)
+    throw notAuthenticated()
+  }
+  const sweeping = setInterval(
+    () => forgetOldKeys(deps).catch(error => log.warn(`old idempotency keys stay: ${messageOf(error)}`)),
+    HOUR,
+  ).unref()
+
+  const app = bareApp()
+  // Agents come first: a beat does not pay for logging, headers and routes meant for people.
+  app.use('/api/v1/agent', createAgentRouter(deps, { agents, failedAuth, counts: metrics.beats }))
+  app.use(
+    '/tf-state',
+    terraformStateRouter({ db, clock, sealer: deps.sealer, password: settings.statePassword }),
+  )
+  app.use(
+    requestIds,
+    requestLog(log),
+    metrics.timing,
+    securityHeaders(settings.publicUrl.startsWith('https:')),
+  )
+  app.use(createHealthRouter(deps, metrics, authenticate))
+  mountDocs(app)
+  app.use(await createOps(deps, { gatekeeper, failedAuth }))
+  const serving = { authenticate, closing: closing.signal, tokensChanged: () => gatekeeper.invalidate() }
+  app.use('/api/v1', mountRoutes(apiRoutes, deps, serving))
+  app.use(req => {
+    throw new Problem(
+      404,
+      'no-such-route',
+      `Nothing is served at ${req.method} ${req.path.slice(0, 200)}: see /docs.`,
+    )
+  })
+  app.use(answerError(deps))
+  return {
+    app,
+    newAdminToken,
+    close() {
+      closing.abort()
+      clearInterval(sweeping)
+      agents.close()
+      failedAuth.close()
+    },
+  }
+}
+
+function bareApp(): Express {
+  const app = express()
+  app.disable('x-powered-by').disable('etag')
+  return app
+}
+
+function mountDocs(app: Express): void {
+  const document = openApiDocument()
+  const page = docsPage(document)
+  app.get('/openapi.json', (_req, res) => {
+    res.json(document)
+  })
+  app.get('/docs', (_req, res) => {
+    res.type('html').send(page)
+  })
+}
+
+/** The last stop: whatever was thrown becomes a problem document; what is our fault is logged with its cause. */
+const answerError =
+  ({ log }: Pick<ApiDeps, 'log'>): ErrorRequestHandler =>
+  (error, req, res, _next) => {
+    const problem = toProblem(error)
+    const requestId = String(res.locals.requestId ?? newId('q'))
+    if (problem.status === 500) log.error({ err: error, requestId, method: req.method }, 'a request failed')
+    if (res.headersSent) res.destroy()
+    else sendProblem(res, problem, requestId)
+  }

@@ -1,0 +1,40 @@
+import type { Logger } from 'pino'
+import type { Registry } from '../core/registry.js'
+import type { Clock } from '../ports/clock.js'
+import type { ComputePort } from '../ports/compute.js'
+import type { Vault } from '../ports/records.js'
+import type { SshPort } from '../ports/ssh.js'
+import type { Engine } from '../queue/engine.js'
+import type { BeatQueue } from '../queue/heartbeats.js'
+import type { Db } from '../store/client.js'
+import type { Sealer } from '../store/seal.js'
+
+/** Plain values that the API needs; the composition root takes them from the settings. */
+export interface ApiSettings {
+  /** Zone of pools that name none. */
+  zone: string | undefined
+  /** Where agents and browsers reach this API; decides whether cookies are for HTTPS only. */
+  publicUrl: string
+  adminToken: string | undefined
+  /** Seconds between two beats of an agent. */
+  heartbeatInterval: number
+  /** Missed beats after which the other side counts as down. */
+  missedBeats: number
+  /** What Terraform shows at `/tf-state`. */
+  statePassword: string
+}
+
+/** Everything the API works with. */
+export interface ApiDeps {
+  db: Db
+  engine: Engine
+  beats: BeatQueue
+  registry: Registry
+  compute: Pick<ComputePort, 'offers' | 'list'>
+  vault: Vault
+  sealer: Sealer
+  ssh: Pick<SshPort, 'authorizedKey'>
+  settings: ApiSettings
+  clock: Clock
+  log: Logger
+}

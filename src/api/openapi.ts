@@ -1,0 +1,185 @@
+import { z } from 'zod'
+import { ackSchema, beatSchema, enrolSchema, registerSchema } from './agent-schemas.js'
+import type { AnyRoute } from './route.js'
+import { apiRoutes } from './routes.js'
+import { SCOPES } from './scopes.js'
+
+type Json = Record<string, unknown>
+
+/** A problem document as in RFC 9457; every error is one. */
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string().describe('stable word for machines'),
+  detail: z.string().describe('what is wrong and the way on'),
+  errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  requestId: z.string(),
+})
+
+const toSchema = (schema: z.ZodType, io: 'input' | 'output'): Json => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })
+  return rest
+}
+const jsonContent = (schema: z.ZodType, io: 'input' | 'output') => ({
+  'application/json': { schema: toSchema(schema, io) },
+})
+const problem = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+})
+
+/** The OpenAPI 3.1 document of the whole API, made from the same values that serve it. Needs no server. */
+export function openApiDocument(): Json {
+  const paths: Record<string, Json> = {}
+  for (const route of apiRoutes) {
+    const path = `/api/v1${route.path}`
+    paths[path] = { ...paths[path], [route.method]: operation(route) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Lazarus',
+      version: '1',
+      description: 'Raises a fleet of edge machines from one call, keeps it configured, replaces what dies.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ token: [] }],
+    paths: { ...paths, ...agentPaths(), ...plainPaths() },
+    components: {
+      schemas: { Problem: toSchema(problemSchema, 'output') },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: `Scopes: ${Object.keys(SCOPES).join(', ')}` },
+        agent: { type: 'http', scheme: 'bearer', description: 'The key that an agent got by enrolling.' },
+      },
+    },
+  }
+}
+
+function operation(route: AnyRoute): Json {
+  const { answer } = route
+  const content =
+    answer.schema !== undefined
+      ? { content: jsonContent(answer.schema, 'output') }
+      : answer.type
+        ? { content: { [answer.type]: {} } }
+        : {}
+  return {
+    operationId: operationId(route),
+    tags: [route.tag],
+    summary: route.summary,
+    description: `Needs a token with the scope \`${route.scope}\`.`,
+    parameters: parameters(route),
+    ...(route.body && { requestBody: { required: true, content: jsonContent(route.body, 'input') } }),
+    responses: { [answer.status]: { description: answer.text, ...content }, ...refusals(route) },
+  }
+}
+
+/** `POST /pools/{name}/scale-out` is `postPoolsScaleOut`. */
+const operationId = ({ method, path }: AnyRoute): string => {
+  const words = path.split(/[/-]/).map(word => word.replace(/^\{(\w+)\}$/, 'By-$1').replace('-', ''))
+  return method + words.map(word => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+}
+
+function refusals(route: AnyRoute): Json {
+  const change = route.action !== undefined
+  return {
+    401: problem('no valid token'),
+    403: problem('the token lacks the scope'),
+    ...(route.params && { 404: problem('there is none of that name') }),
+    ...(change && { 409: problem('another run or request is in the way') }),
+    ...(route.body || route.query
+      ? { 422: problem('a field is wrong; "errors" names each with the fix') }
+      : {}),
+    ...(answerStarts(route) && { 503: problem('Redis is away: nothing was started') }),
+    default: problem('anything else'),
+  }
+}
+
+const answerStarts = (route: AnyRoute): boolean => route.answer.status === 202
+
+function parameters(route: AnyRoute): Json[] {
+  const listed = (schema: z.ZodObject | undefined, place: 'path' | 'query') => {
+    if (!schema) return []
+    const { properties = {}, required = [] } = toSchema(schema, 'input') as {
+      properties?: Record<string, Json>
+      required?: string[]
+    }
+    return Object.entries(properties).map(([name, property]) => ({
+      name,
+      in: place,
+      required: place === 'path' || required.includes(name),
+      schema: property,
+    }))
+  }
+  const key = {
+    name: 'Idempotency-Key',
+    in: 'header',
+    required: false,
+    description: 'Repeating the request with the same key gives the first answer and no second effect.',
+    schema: { type: 'string', maxLength: 255 },
+  }
+  return [
+    ...listed(route.params, 'path'),
+    ...listed(route.query, 'query'),
+    ...(route.action === undefined ? [] : [key]),
+  ]
+}
+
+/** The protocol of the agents, served apart from the routes for people. */
+function agentPaths(): Record<string, Json> {
+  const ok = (schema: z.ZodType, description: string) => ({
+    200: { description, content: jsonContent(schema, 'output') },
+  })
+  const entry = (summary: string, responses: Json, body?: z.ZodType, security: Json[] = [{ agent: [] }]) => ({
+    tags: ['agent'],
+    summary,
+    security,
+    ...(body && { requestBody: { required: true, content: jsonContent(body, 'input') } }),
+    responses: { ...responses, default: problem('refused') },
+  })
+  const version = z.string().nullable()
+  const access = z.record(z.string(), z.int()).describe('SHA-256 of a token -> end, epoch seconds (0: none)')
+  const key = z.object({ key: z.string() })
+  const pace = z.object({ heartbeatInterval: z.number().describe('seconds'), missedBeats: z.int() })
+  const base = '/api/v1/agent'
+  return {
+    [`${base}/enrol`]: {
+      post: entry('Trades a one-time token for a key.', ok(key, 'the key'), enrolSchema, []),
+    },
+    [`${base}/register`]: { post: entry('Begins to beat.', ok(pace, 'how often to beat'), registerSchema) },
+    [`${base}/heartbeat`]: {
+      post: entry(
+        'A beat; answered once it is queued.',
+        ok(z.object({ configVersion: version }), 'the version that the node should have'),
+        beatSchema,
+      ),
+    },
+    [`${base}/config`]: {
+      get: entry(
+        'The configuration of the node.',
+        ok(z.object({ version: z.string(), access }), 'the configuration'),
+      ),
+    },
+    [`${base}/ack`]: {
+      post: entry('Whether a configuration was applied.', { 204: { description: 'noted' } }, ackSchema),
+    },
+  }
+}
+
+function plainPaths(): Record<string, Json> {
+  const entry = (summary: string, ...statuses: number[]) => ({
+    get: {
+      tags: ['health'],
+      summary,
+      security: [],
+      responses: Object.fromEntries(statuses.map(status => [status, { description: summary }])),
+    },
+  })
+  return {
+    '/healthz': entry('The process answers.', 200),
+    '/readyz': entry('Database and Redis answer too.', 200, 503),
+    '/metrics': entry('Numbers for Prometheus; from elsewhere than this machine with a token.', 200, 401),
+  }
+}

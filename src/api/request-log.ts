@@ -1,0 +1,39 @@
+import type { RequestHandler } from 'express'
+import type { Logger } from 'pino'
+import { pinoHttp } from 'pino-http'
+import { newId } from '../store/ids.js'
+
+/** Gives every request an id, in `res.locals.requestId` and the answer's `X-Request-Id`. */
+export const requestIds: RequestHandler = (req, res, next) => {
+  const given = req.get('x-request-id')
+  // A client's own id is kept when it is harmless in a log.
+  const id = given !== undefined && /^[\w.-]{1,64}$/.test(given) ? given : newId('q')
+  res.locals.requestId = id
+  res.set('x-request-id', id)
+  next()
+}
+
+/** One line a request. Queries, headers and bodies are never logged: that is where the secrets are. */
+export function requestLog(log: Logger): RequestHandler {
+  return pinoHttp({
+    logger: log,
+    genReqId: (_req, res) => String(res.getHeader('x-request-id')),
+    serializers: {
+      req: ({ id, method, url }: { id: unknown; method: string; url: string }) => ({
+        id,
+        method,
+        path: url.split('?')[0],
+      }),
+      res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
+      err: ({ type, message, stack }: { type: string; message: string; stack: string }) => ({
+        type,
+        message,
+        stack,
+      }),
+    },
+    customLogLevel: (_req, res, error) => {
+      if (error || res.statusCode >= 500) return 'error'
+      return res.statusCode >= 400 ? 'info' : 'debug'
+    },
+  })
+}

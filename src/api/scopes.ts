@@ -1,0 +1,14 @@
+import { z } from 'zod'
+
+/** What a token may do. Agents have keys of their own, which open nothing here. */
+export const SCOPES = {
+  'fleet:read': 'read pools, nodes, runs, subscriptions and orphans',
+  'fleet:write': 'create, scale and remove pools and nodes; manage subscriptions',
+  'runs:write': 'retry and cancel runs',
+  'tokens:admin': 'create and revoke tokens, read the audit',
+  ops: 'use Bull Board',
+} as const
+
+export type Scope = keyof typeof SCOPES
+export const ALL_SCOPES = Object.keys(SCOPES) as Scope[]
+export const scopeSchema = z.enum(ALL_SCOPES)

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+
+/** Shapes of answers, for the OpenAPI document. The functions of the store make them. */
+const time = z.iso.datetime().describe('ISO 8601')
+const maybeTime = time.nullable()
+const failure = z.object({ code: z.string(), message: z.string() })
+
+export const poolView = z.object({
+  name: z.string(),
+  role: z.string(),
+  zone: z.string(),
+  types: z.array(z.string()).describe('machine types by preference; empty: the cheapest'),
+  locations: z.array(z.string()).describe('locations by preference; empty: the cheapest'),
+  image: z.string(),
+  resurrect: z.boolean().describe('whether a dead node is replaced without being asked'),
+  createdAt: time,
+})
+
+export const nodeView = z.object({
+  name: z.string(),
+  pool: z.string(),
+  fqdn: z.string(),
+  state: z.enum(['provisioning', 'ready', 'dead', 'draining']),
+  reason: z.string().nullable(),
+  incarnation: z.int(),
+  adopted: z.boolean(),
+  machine: z
+    .object({
+      key: z.string(),
+      id: z.string(),
+      type: z.string(),
+      location: z.string(),
+      monthlyPrice: z.number(),
+      currency: z.string(),
+    })
+    .nullable(),
+  ipv4: z.string().nullable(),
+  ipv6: z.string().nullable(),
+  load: z
+    .object({
+      cpu: z.number(),
+      mem: z.number(),
+      rxBps: z.number(),
+      txBps: z.number(),
+      connections: z.number(),
+    })
+    .nullable(),
+  config: z.object({
+    desired: z.string().nullable(),
+    applied: z.string().nullable(),
+    error: z.string().nullable(),
+  }),
+  lastBeatAt: maybeTime,
+  readyAt: maybeTime,
+  createdAt: time,
+})
+
+export const runStatus = z.enum(['queued', 'running', 'failed', 'succeeded', 'cancelling', 'cancelled'])
+
+export const stepView = z.object({
+  id: z.string().describe('place in the run, such as nodes.edge-1.buy'),
+  job: z.string(),
+  target: z.string(),
+  status: z.enum(['pending', 'running', 'waiting', 'retrying', 'succeeded', 'failed', 'cancelled']),
+  attempts: z.int(),
+  progress: z.number().describe('0 to 1'),
+  note: z.string().nullable(),
+  startedAt: maybeTime,
+  endedAt: maybeTime,
+  error: failure.nullable(),
+})
+
+export const runSummary = z.object({
+  id: z.string(),
+  workflow: z.string(),
+  status: runStatus,
+  progress: z.number().describe('0 to 1'),
+  pool: z.string().nullable(),
+  actor: z.string(),
+  error: failure.extend({ step: z.string() }).nullable(),
+  createdAt: time,
+  startedAt: maybeTime,
+  endedAt: maybeTime,
+})
+export const runView = runSummary.extend({ steps: z.array(stepView) })
+
+export const tokenView = z.object({
+  id: z.string(),
+  name: z.string(),
+  scopes: z.array(z.string()),
+  expiresAt: maybeTime,
+  createdAt: time,
+  revokedAt: maybeTime,
+})
+
+export const auditView = z.object({
+  id: z.int(),
+  at: time,
+  actor: z.string(),
+  action: z.string(),
+  target: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+  requestId: z.string().nullable(),
+})
+
+export const subscriptionView = z.object({
+  id: z.string(),
+  name: z.string(),
+  enabled: z.boolean(),
+  expiresAt: maybeTime,
+  expiredAt: maybeTime,
+  createdAt: time,
+})
+
+export const notificationView = z.object({
+  id: z.int(),
+  kind: z.string(),
+  subject: z.string(),
+  text: z.string(),
+  at: time,
+})
+
+/** The answer to whatever starts work. */
+export const started = z.object({ run: z.string().describe('id of the run that does it') })

@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
+import { afterAll } from 'vitest'
+import { createApi } from '../../src/api/app.js'
+import type { ApiDeps } from '../../src/api/deps.js'
+import { createRegistry } from '../../src/core/registry.js'
+import { systemClock } from '../../src/ports/clock.js'
+import { type Engine, QueueUnavailable, type StartRequest } from '../../src/queue/engine.js'
+import { createSealer } from '../../src/store/seal.js'
+import { createVault } from '../../src/store/vault.js'
+import { testDatabase } from './database.js'
+
+export const ADMIN = 'lzr_admin-token-for-tests-0000000000'
+
+export interface TestApi {
+  url: string
+  deps: ApiDeps
+  engine: FakeEngine
+  /** A request with the admin token and a JSON body; `headers` may replace both. */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<TestAnswer>
+}
+
+export interface TestAnswer {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  body: any
+}
+
+/** An engine that notes what it was asked and does nothing else. */
+export interface FakeEngine extends Engine {
+  started: StartRequest[]
+  retried: string[]
+  cancelled: string[]
+  up: boolean
+}
+
+export function fakeEngine(): FakeEngine {
+  const engine: FakeEngine = {
+    started: [],
+    retried: [],
+    cancelled: [],
+    up: true,
+    available: async () => engine.up,
+    async start(request) {
+      if (!engine.up) throw new QueueUnavailable()
+      engine.started.push(request)
+      return request.id ?? 'r1'
+    },
+    retry: async run => void engine.retried.push(run),
+    cancel: async run => void engine.cancelled.push(run),
+    queues: () => [],
+    close: async () => undefined,
+  }
+  return engine
+}
+
+/** The API on a free port over a database of its own, with a fake engine; all ended after the test file. */
+export async function startApi(change: (deps: ApiDeps) => Partial<ApiDeps> = () => ({})): Promise<TestApi> {
+  const db = await testDatabase()
+  const engine = fakeEngine()
+  const sealer = createSealer(Buffer.alloc(32, 7))
+  const base: ApiDeps = {
+    db,
+    engine,
+    beats: { add: async () => undefined, queues: [], close: async () => undefined },
+    registry: createRegistry([], []),
+    compute: { offers: async () => [], list: async () => [] },
+    ssh: { authorizedKey: async () => 'ssh-ed25519 AAAA lazarus' },
+    vault: createVault(db, sealer),
+    sealer,
+    settings: {
+      zone: 'lazarus.test',
+      publicUrl: 'http://127.0.0.1:8080',
+      adminToken: ADMIN,
+      heartbeatInterval: 10,
+      missedBeats: 3,
+      statePassword: 'state-password',
+    },
+    clock: systemClock,
+    log: pino({ level: 'silent' }),
+  }
+  const deps = { ...base, ...change(base) }
+  const api = await createApi(deps)
+  const server = createServer(api.app).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  afterAll(() => stop(server, api))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { url, deps, engine, call: (...request) => call(url, ...request) }
+}
+
+async function stop(server: Server, api: { close(): void }): Promise<void> {
+  api.close()
+  server.close()
+  server.closeAllConnections()
+  await once(server, 'close')
+}
+
+async function call(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<TestAnswer> {
+  const response = await fetch(url + path, {
+    method,
+    redirect: 'manual',
+    headers: { authorization: `Bearer ${ADMIN}`, 'content-type': 'application/json', ...headers },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.includes('json')
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+}
