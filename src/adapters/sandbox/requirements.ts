@@ -1,0 +1,74 @@
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
+import { searchPath } from './run.js'
+
+/** Each program that the sandbox runs, and the Debian package that has it. */
+const PROGRAMS: Record<string, string> = {
+  ip: 'iproute2',
+  unshare: 'util-linux',
+  nsenter: 'util-linux',
+  setpriv: 'util-linux',
+  mount: 'mount',
+  pivot_root: 'util-linux',
+  sshd: 'openssh-server',
+  'ssh-keygen': 'openssh-client',
+  nginx: 'nginx',
+  pebble: 'pebble',
+  openssl: 'openssl',
+  'apt-get': 'apt',
+  'dpkg-deb': 'dpkg',
+}
+/** Files that machines need at these very places. */
+const FILES: Record<string, string> = {
+  '/usr/lib/nginx/modules/ngx_http_lua_module.so': 'libnginx-mod-http-lua',
+  '/usr/bin/python3': 'python3-minimal',
+}
+const OVERLAYFS_MAGIC = 0x794c7630
+
+/** Thrown when the sandbox cannot run here; the message says what to do. */
+export class SandboxUnavailable extends Error {
+  override readonly name = 'SandboxUnavailable'
+  readonly code = 'sandbox-unavailable'
+}
+
+/** What is missing here for a sandbox: Debian packages by name. */
+export function missingPackages(): string[] {
+  const programs = Object.entries(PROGRAMS).filter(([program]) => !onPath(program))
+  const files = Object.entries(FILES).filter(([file]) => !existsSync(file))
+  return [...new Set([...programs, ...files].map(([, debian]) => debian))].sort()
+}
+
+/** Throws `SandboxUnavailable` unless machines can be raised below `directory` by this user. */
+export function checkRequirements(directory: string): void {
+  if (process.platform !== 'linux')
+    throw new SandboxUnavailable('the sandbox needs Linux: its machines are namespaces')
+  if (process.getuid?.() !== 0) {
+    throw new SandboxUnavailable(
+      'the sandbox needs root, to make network namespaces and mounts: run it with sudo',
+    )
+  }
+  const missing = missingPackages()
+  if (missing.length > 0) {
+    throw new SandboxUnavailable(`programs are missing: apt-get install -y ${missing.join(' ')}`)
+  }
+  if (statfsSync(directory).type === OVERLAYFS_MAGIC) {
+    throw new SandboxUnavailable(
+      `${directory} lies on an overlay, as in a container, where machines cannot have their disks: name a directory on a volume or below /dev/shm with --data`,
+    )
+  }
+}
+
+function onPath(program: string): boolean {
+  return searchPath()
+    .split(':')
+    .some(directory => directory !== '' && isExecutable(join(directory, program)))
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
