@@ -29,7 +29,7 @@ local function idle_list()
 end
 
 local function pause()
-    sleep(0)
+    sleep(0.001) -- Debian's nginx warns of 0, which would not let requests go first there
     if worker.exiting() then
         return nil, "nginx is reloading"
     end

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { digestSchema } from './values.js'
 
@@ -9,7 +8,7 @@ export type AccessEntry = z.output<typeof entrySchema>
 
 /**
  * The configuration of an edge as JSON text `{"access":{"<hash>":<end>}}`: the same list in any order gives the
- * same text. Throws a `ZodError` for a malformed entry, and for one hash with two ends.
+ * same text, so that its SHA-256 can be its version. Throws a `ZodError` for a malformed entry, and for one hash with two ends.
  */
 export function renderAccess(list: readonly AccessEntry[]): string {
   const access = new Map<string, number>()
@@ -19,9 +18,4 @@ export function renderAccess(list: readonly AccessEntry[]): string {
   }
   const sorted = [...access].sort(([a], [b]) => (a < b ? -1 : 1))
   return JSON.stringify({ access: Object.fromEntries(sorted) })
-}
-
-/** The version of a configuration: the SHA-256 (hex) of its text. */
-export function configVersion(content: string): string {
-  return createHash('sha256').update(content).digest('hex')
 }

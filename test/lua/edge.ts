@@ -55,9 +55,10 @@ export function selfSigned(name: string): TlsPair {
   return pair
 }
 
-/** Lays out an edge in a folder of its own, as a deployment does. */
+/** Lays out an edge in a folder of its own, as a deployment does. `issuers`: PEM of those that an https API needs. */
 export async function layOut(
   over: Partial<Edge> & { apiBase: string },
+  { issuers }: { issuers?: string } = {},
 ): Promise<{ root: string; edge: Edge }> {
   const fqdn = over.fqdn ?? 'edge-1.edge.lazarus.test'
   const edge: Edge = {
@@ -79,6 +80,7 @@ export async function layOut(
     mkdirSync(dirname(target), { recursive: true })
     writeFileSync(target, content, { mode })
   }
+  if (issuers) writeFileSync(join(root, 'tls/ca.pem'), issuers)
   mkdirSync(join(root, 'nginx/logs'))
   settle(root)
   return { root, edge }
@@ -97,8 +99,8 @@ export function checkFiles(root: string): string {
 }
 
 /** Starts nginx on a new edge. Call `stop` when done. */
-export async function startEdge(over: Partial<Edge> & { apiBase: string }): Promise<RunningEdge> {
-  const { root, edge } = await layOut(over)
+export async function startEdge(...what: Parameters<typeof layOut>): Promise<RunningEdge> {
+  const { root, edge } = await layOut(...what)
   const ports = edge.ports ?? { http: 80, https: 443 }
   let nginx: ChildProcess | null = null
   let streams = ''

@@ -1,0 +1,111 @@
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { checkFiles, layOut, selfSigned } from '../../test/lua/edge.js'
+import { loadEdgeSources } from '../main/edge-sources.js'
+import { EDGE_IMAGE } from './compose.js'
+import { type Edge, edgeFiles, tlsFiles } from './edge.js'
+
+const FQDN = 'edge-1.edge.lazarus.test'
+const sources = loadEdgeSources()
+const edge = (over: Partial<Edge> = {}): Edge => ({
+  node: 'edge-1',
+  fqdn: FQDN,
+  apiBase: 'http://198.18.0.1:8080',
+  enrolmentToken: 'enrolment-token-0001',
+  heartbeatInterval: 10,
+  missedBeats: 3,
+  image: EDGE_IMAGE,
+  resolvers: [],
+  tls: selfSigned(FQDN),
+  ...over,
+})
+
+test('puts everything below /opt/lazarus, secrets readable by their owner alone', () => {
+  const files = edgeFiles(edge(), sources)
+  const modes = Object.fromEntries(files.map(file => [file.path.replace('/opt/lazarus/', ''), file.mode]))
+  const lua = Object.fromEntries(Object.keys(sources.lua).map(name => [`nginx/lua/${name}`, 0o644]))
+  expect(modes).toEqual({
+    'docker-compose.yml': 0o644,
+    'nginx/nginx.conf': 0o644,
+    'nginx/server.conf': 0o644,
+    'nginx/html/index.html': 0o644,
+    ...lua,
+    'tls/cert.pem': 0o644,
+    'tls/key.pem': 0o600,
+    'agent/agent.json': 0o600,
+  })
+  expect(Object.keys(lua)).toContain('nginx/lua/init_worker.lua')
+})
+
+test('the enrolment token is in one file, the private key in one other', () => {
+  const files = edgeFiles(edge(), sources)
+  const holding = (text: string) => files.filter(file => file.content.includes(text)).map(file => file.path)
+  expect(holding('enrolment-token-0001')).toEqual(['/opt/lazarus/agent/agent.json'])
+  expect(holding('PRIVATE KEY')).toEqual(['/opt/lazarus/tls/key.pem'])
+})
+
+test('by default serves on 80 and 443', () => {
+  const conf = edgeFiles(edge(), sources).find(file => file.path.endsWith('/server.conf'))?.content ?? ''
+  expect(conf.match(/listen .*/g)).toEqual([
+    'listen 80 default_server;',
+    'listen [::]:80 default_server;',
+    'listen 443 ssl http2 default_server;',
+    'listen [::]:443 ssl http2 default_server;',
+  ])
+  expect(conf).toContain(`return 301 https://${FQDN}$request_uri;`)
+})
+
+describe('nginx takes what is rendered', () => {
+  test('with an API reached by address', async () => {
+    const { root } = await layOut({ apiBase: 'http://[fd00::1]:8080' })
+    expect(() => checkFiles(root)).not.toThrow()
+    expect(readFileSync(join(root, 'nginx/nginx.conf'), 'utf8')).not.toMatch(/resolver|ca\.pem|<%/)
+    expect(statSync(join(root, 'tls/key.pem')).mode & 0o777).toBe(0o600)
+  })
+
+  test('with an API reached by name over https', async () => {
+    const resolvers = ['127.0.0.53', 'fd00::53']
+    const issuers = selfSigned('issuer.test').chain
+    const { root } = await layOut({ apiBase: 'https://lazarus.example.com/base', resolvers }, { issuers })
+    expect(() => checkFiles(root)).not.toThrow()
+    expect(readFileSync(join(root, 'nginx/nginx.conf'), 'utf8')).toContain('resolver 127.0.0.53 [fd00::53];')
+  })
+})
+
+test.each([
+  ['fqdn', { fqdn: 'edge.test; include /etc/passwd' }],
+  ['fqdn', { fqdn: 'edge.test\nreturn 200' }],
+  ['node', { node: 'edge"1' }],
+  ['apiBase', { apiBase: 'http://a.test;' }],
+  ['resolvers', { apiBase: 'https://lazarus.example.com' }],
+  ['resolvers', { resolvers: ['127.0.0.1; x'] }],
+  ['enrolmentToken', { enrolmentToken: 'short' }],
+  ['heartbeatInterval', { heartbeatInterval: 0 }],
+  ['missedBeats', { missedBeats: 1.5 }],
+  ['image', { image: 'openresty' }],
+  ['httpsPort', { ports: { http: 80, https: 70_000 } }],
+])('refuses a bad %s: %j', (field, change) => {
+  expect(() => edgeFiles(edge(change), sources)).toThrow(field)
+})
+
+test.each([
+  ['of another name', { fqdn: 'edge-2.edge.lazarus.test' }, 'it was issued for another name'],
+  [
+    'with the key of another',
+    { tls: { chain: selfSigned(FQDN).chain, privateKey: selfSigned('other.lazarus.test').privateKey } },
+    'the key is another one',
+  ],
+  ['that is none', { tls: { chain: 'x', privateKey: 'c2VjcmV0' } }, 'it or its key is not PEM'],
+])('refuses a certificate %s', (_, change, reason) => {
+  const { fqdn, tls } = edge(change)
+  const thrown = expect(() => tlsFiles(fqdn, tls))
+  thrown.toThrow(
+    expect.objectContaining({ code: 'bad-certificate', message: expect.stringContaining(reason) }),
+  )
+  thrown.toThrow(expect.not.stringContaining('c2VjcmV0'))
+})
+
+test('a missing template is named', () => {
+  expect(() => edgeFiles(edge(), { ...sources, templates: {} })).toThrow('templates/nginx/nginx.conf.eta')
+})
