@@ -98,8 +98,9 @@ export const SETTINGS = {
   ),
 } as const satisfies Record<string, Setting>
 
-/** What the command line needs to reach an API; the server reads none of it. */
+/** What the command line needs to reach an API. */
 export const CLIENT_SETTINGS = {
+  LAZARUS_DATA: SETTINGS.LAZARUS_DATA,
   LAZARUS_URL: setting(
     httpUrl.optional(),
     'The API that `lazarus` talks to. Default: the one that `lazarus up` started last in the data directory.',

@@ -1,0 +1,93 @@
+import { z } from 'zod'
+
+/** What the API answers, as far as the command line reads it. Unknown fields are kept for `--json`. */
+
+const text = z.string()
+const time = z.string().nullable()
+const failure = z.looseObject({ code: text, message: text })
+
+export const problem = z.looseObject({
+  code: text.default('unknown'),
+  detail: text.optional(),
+  title: text.optional(),
+  errors: z.array(z.looseObject({ field: text, message: text })).optional(),
+})
+
+export const step = z.looseObject({
+  id: text,
+  job: text,
+  target: text,
+  status: text,
+  attempts: z.number(),
+  progress: z.number().default(0),
+  note: text.nullable().default(null),
+  startedAt: time,
+  endedAt: time,
+  error: failure.nullable(),
+})
+export type Step = z.output<typeof step>
+
+export const runSummary = z.looseObject({
+  id: text,
+  workflow: text,
+  status: z.enum(['queued', 'running', 'failed', 'succeeded', 'cancelling', 'cancelled']),
+  progress: z.number(),
+  pool: text.nullable().default(null),
+  error: z.looseObject({ step: text.optional(), code: text, message: text }).nullable().default(null),
+  createdAt: text.default(''),
+  startedAt: time.default(null),
+  endedAt: time.default(null),
+})
+export const run = runSummary.extend({ steps: z.array(step) })
+export type Run = z.output<typeof run>
+export type RunStatus = Run['status']
+
+export const started = z.looseObject({ run: text })
+
+export const pool = z.looseObject({
+  name: text,
+  zone: text,
+  types: z.array(text).default([]),
+  locations: z.array(text).default([]),
+  image: text.default(''),
+  resurrect: z.boolean().default(true),
+})
+
+export const node = z.looseObject({
+  name: text,
+  pool: text,
+  fqdn: text,
+  state: text,
+  reason: text.nullable().default(null),
+  incarnation: z.number(),
+  ipv4: text.nullable().default(null),
+  ipv6: text.nullable().default(null),
+  lastBeatAt: time.default(null),
+})
+
+export const token = z.looseObject({
+  id: text,
+  name: text,
+  scopes: z.array(text),
+  expiresAt: time,
+  createdAt: text,
+  revokedAt: time.default(null),
+})
+export const madeToken = z.looseObject({ token: text })
+
+export const subscription = z.looseObject({
+  id: text,
+  name: text,
+  enabled: z.boolean(),
+  expiresAt: time,
+})
+
+export const auditEntry = z.looseObject({
+  at: text,
+  actor: text,
+  action: text,
+  target: text,
+})
+
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), next: text.nullable().default(null) })

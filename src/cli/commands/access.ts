@@ -1,0 +1,129 @@
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { auditEntry, madeToken, pageOf, subscription, token } from '../answers.js'
+import { type Cli, collect, integer, moment, named, remote } from '../command.js'
+import { table, when } from '../output.js'
+
+/** `token`, `subscriptions`, `audit` and `ssh-key`. */
+export function addAccess(program: Command, cli: Cli): void {
+  addTokens(
+    program.command('token').alias('tokens').description('keys to the API: list, create, revoke'),
+    cli,
+  )
+  addSubscriptions(
+    program
+      .command('subscriptions')
+      .description('who may pass the gate of the edges: list, create, set, delete'),
+    cli,
+  )
+  const audit = program
+    .command('audit')
+    .description('who did what')
+    .option('--limit <count>', 'at most so many', integer, 50)
+  remote<{ limit: number }>(cli, audit, async ({ api, output, options }) => {
+    const items = await api.list('/audit', auditEntry, {}, options.limit)
+    const rows = items.map(({ at, actor, action, target }) => ({ time: when(at), actor, action, target }))
+    output.result(items, table(rows, 'nothing yet'))
+  })
+  const key = program
+    .command('ssh-key')
+    .description('the public key to authorize on a machine before adopting it')
+  remote(cli, key, async ({ api, output }) => {
+    const answer = await api.get('/ssh-key', z.looseObject({ publicKey: z.string() }))
+    output.result(answer, answer.publicKey.trim())
+  })
+}
+
+function addTokens(tokens: Command, cli: Cli): void {
+  remote(
+    cli,
+    tokens.command('list', { isDefault: true }).description('list the tokens'),
+    async ({ api, output }) => {
+      const { items } = await api.get('/tokens', pageOf(token))
+      const rows = items.map(item => ({
+        id: item.id,
+        name: item.name,
+        scopes: item.scopes,
+        expires: item.expiresAt ? when(item.expiresAt) : 'never',
+        revoked: when(item.revokedAt),
+      }))
+      output.result(items, table(rows, 'no tokens'))
+    },
+  )
+  const create = tokens
+    .command('create <name>')
+    .description('make a token; it is shown once')
+    .requiredOption('--scope <scope>', 'what it may do, such as fleet:read (repeatable)', collect)
+    .option('--expires <time>', 'a date, a time from now (30d) or never', moment, null)
+  remote<{ scope: string[]; expires: string | null }>(
+    cli,
+    create,
+    async ({ api, output, options }, name = '') => {
+      const { scope: scopes, expires } = options
+      const made = await api.send('POST', '/tokens', madeToken, {
+        body: { name, scopes, ...(expires && { expiresAt: expires }) },
+      })
+      output.result(made, made.token)
+      output.say('This token is not shown again.')
+    },
+  )
+  remote(
+    cli,
+    tokens.command('revoke <id>').description('end a token now'),
+    async ({ api, output }, id = '') => {
+      await api.send('DELETE', named('tokens', id), z.unknown())
+      output.result({ revoked: id }, `token ${id} revoked`)
+    },
+  )
+}
+
+function addSubscriptions(subscriptions: Command, cli: Cli): void {
+  const list = subscriptions.command('list', { isDefault: true }).description('list the subscriptions')
+  remote(cli, list, async ({ api, output }) => {
+    const items = await api.list('/subscriptions', subscription)
+    const rows = items.map(({ id, name, enabled, expiresAt }) => ({
+      id,
+      name,
+      enabled,
+      expires: expiresAt ? when(expiresAt) : 'never',
+    }))
+    output.result(items, table(rows, 'no subscriptions yet'))
+  })
+  const create = subscriptions
+    .command('create <name>')
+    .description('make a subscription; its token is shown once')
+    .option('--expires <time>', 'a date, a time from now (30d) or never', moment, null)
+  remote<{ expires: string | null }>(cli, create, async ({ api, output, options }, name = '') => {
+    const body = { name, ...(options.expires && { expiresAt: options.expires }) }
+    const made = await api.send('POST', '/subscriptions', madeToken, { body })
+    output.result(made, made.token)
+    output.say('This token is not shown again.')
+  })
+  addChanges(subscriptions, cli)
+}
+
+function addChanges(subscriptions: Command, cli: Cli): void {
+  const set = subscriptions
+    .command('set <id>')
+    .description('renew, enable or disable a subscription')
+    .option('--expires <time>', 'a date, a time from now (30d) or never', moment)
+    .option('--enable', 'let it pass')
+    .option('--disable', 'do not let it pass')
+  remote<{ expires?: string | null; enable?: boolean; disable?: boolean }>(
+    cli,
+    set,
+    async ({ api, output, options: { expires, enable, disable } }, id = '') => {
+      const body = {
+        ...(expires !== undefined && { expiresAt: expires }),
+        ...((enable || disable) && { enabled: disable !== true }),
+      }
+      const changed = await api.send('PATCH', named('subscriptions', id), z.looseObject({}), { body })
+      output.result(changed, `subscription ${id} changed`)
+    },
+  )
+  const remove = subscriptions.command('delete <id>').description('remove a subscription')
+  remote(cli, remove, async ({ api, output }, id = '') => {
+    await api.send('DELETE', named('subscriptions', id), z.unknown())
+    output.result({ deleted: id }, `subscription ${id} deleted`)
+  })
+}

@@ -1,0 +1,110 @@
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { pool } from '../answers.js'
+import { type Cli, collect, named, remote, startRun, wholeNumber } from '../command.js'
+import { usage } from '../exit.js'
+import { table } from '../output.js'
+
+interface PoolOptions {
+  zone?: string
+  type?: string[]
+  location?: string[]
+  image?: string
+  resurrect: boolean
+}
+
+/** `pools`, `scale-out` and `scale-in`. */
+export function addPools(program: Command, cli: Cli): void {
+  const pools = program.command('pools').description('groups of like machines: list, create, show, delete')
+  remote(
+    cli,
+    pools.command('list', { isDefault: true }).description('list the pools'),
+    async ({ api, output }) => {
+      const items = await api.list('/pools', pool)
+      const rows = items.map(({ name, zone, types, locations, image, resurrect }) => ({
+        name,
+        zone,
+        types,
+        locations,
+        image,
+        resurrect,
+      }))
+      output.result(items, table(rows, 'no pools yet: lazarus pools create edge'))
+    },
+  )
+  remote(
+    cli,
+    pools.command('show <pool>').description('show one pool'),
+    async ({ api, output }, name = '') => {
+      const found = await api.get(named('pools', name), pool)
+      output.result(found, table([found], ''))
+    },
+  )
+  remote<PoolOptions>(cli, createCommand(pools), async ({ api, output, options }, name = '') => {
+    const { zone, type, location, image, resurrect } = options
+    const made = await api.send('POST', '/pools', pool, {
+      body: { name, zone, types: type, locations: location, image, ...(!resurrect && { resurrect }) },
+    })
+    output.result(
+      made,
+      `pool ${made.name} in ${made.zone}; raise machines with: lazarus scale-out ${made.name} 3`,
+    )
+  })
+  remote(
+    cli,
+    pools.command('delete <pool>').description('delete an empty pool'),
+    async ({ api, output }, name = '') => {
+      await api.send('DELETE', named('pools', name), z.unknown())
+      output.result({ deleted: name }, `pool ${name} deleted`)
+    },
+  )
+  addScaling(program, cli)
+}
+
+const createCommand = (pools: Command): Command =>
+  pools
+    .command('create <pool>')
+    .description('create a pool')
+    .option('--zone <zone>', 'DNS zone of its nodes (default: LAZARUS_ZONE)')
+    .option(
+      '--type <type>',
+      'machine type, in order of preference (repeatable; default: the cheapest)',
+      collect,
+    )
+    .option('--location <location>', 'where, in order of preference (repeatable)', collect)
+    .option('--image <image>', 'operating system image')
+    .option('--no-resurrect', 'do not replace dead nodes without being asked')
+
+function addScaling(program: Command, cli: Cli): void {
+  const out = program
+    .command('scale-out <pool> <count>')
+    .description('raise more machines in a pool')
+    .option('--dry-run', 'only say what would be done, and its monthly price')
+    .option('--wait', 'stay until it is done and show how it goes')
+  remote<{ dryRun?: boolean; wait?: boolean }>(cli, out, async (context, name = '', count = '') => {
+    const path = `${named('pools', name)}/scale-out`
+    const body = { count: wholeNumber(count) }
+    if (!context.options.dryRun) return startRun(context, 'POST', path, body)
+    const plan = await context.api.send('POST', path, z.looseObject({}), { body, query: { dryRun: true } })
+    context.output.result(plan, JSON.stringify(plan, null, 2))
+  })
+  const down = program
+    .command('scale-in <pool> [count]')
+    .description('retire machines of a pool: the newest, or those named')
+    .option('--node <node>', 'this node (repeatable)', collect)
+    .option('--dry-run', 'only say what would be done')
+    .option('--wait', 'stay until it is done and show how it goes')
+  remote<{ node?: string[]; dryRun?: boolean; wait?: boolean }>(
+    cli,
+    down,
+    async (context, name = '', count) => {
+      const { node: nodes, dryRun } = context.options
+      if ((count === undefined) === (nodes === undefined)) throw usage('give a count, or nodes with --node')
+      const path = `${named('pools', name)}/scale-in`
+      const body = nodes ? { nodes } : { count: wholeNumber(count ?? '') }
+      if (!dryRun) return startRun(context, 'POST', path, body)
+      const plan = await context.api.send('POST', path, z.looseObject({}), { body, query: { dryRun: true } })
+      context.output.result(plan, JSON.stringify(plan, null, 2))
+    },
+  )
+}
