@@ -41,7 +41,7 @@ export class Machine {
 
   /** Starts it. Ends with us, however we end: the kernel sees to that. */
   static start(boot: BootArguments): Machine {
-    const child = spawn('setpriv', [...NAMESPACES, 'sh', assetFile('boot.sh'), ...bootWords(boot)], {
+    const child = spawn('setpriv', [...NAMESPACES, 'bash', assetFile('boot.sh'), ...bootWords(boot)], {
       cwd: boot.directory,
       env: programEnvironment({ LAZARUS_MACHINE: boot.directory }),
       stdio: ['pipe', 'pipe', 'pipe'],

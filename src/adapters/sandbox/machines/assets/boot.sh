@@ -54,7 +54,6 @@ order "$ssh"
 if [ -d /var/lib/docker/standin ]; then
   confined /usr/bin/docker standin-boot </dev/null >/dev/null 2>&1 &
 fi
-# Orphans end up here; ignoring their end lets the kernel clear them away.
-trap '' CHLD
+# Orphans end up here. Bash clears away the dead even while it reads, and reads on; dash does neither.
 echo up
 while read -r word argument; do order "$word" "$argument"; done
