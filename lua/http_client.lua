@@ -133,7 +133,7 @@ local function read_parts(sock, headers, limit, deadline)
         local ok, err = read_chunks(sock, limit, parts, deadline)
         return ok and parts, err
     end
-    local length = tonumber(match(headers["content-length"] or "", "^%d+$"))
+    local length = tonumber(match(headers["content-length"] or "", "^(%d+)%s*$"))
     if not length then
         return nil, "it has no length"
     end

@@ -78,6 +78,7 @@ test.each([
   ['fqdn', { fqdn: 'edge.test\nreturn 200' }],
   ['node', { node: 'edge"1' }],
   ['apiBase', { apiBase: 'http://a.test;' }],
+  ['apiBase', { apiBase: 'https://198.18.0.1' }],
   ['resolvers', { apiBase: 'https://lazarus.example.com' }],
   ['resolvers', { resolvers: ['127.0.0.1; x'] }],
   ['enrolmentToken', { enrolmentToken: 'short' }],

@@ -17,6 +17,10 @@ const nginxSchema = z
     path: ['resolvers'],
     message: 'an API reached by name needs at least one resolver',
   })
+  .refine(conf => needsResolver(conf.apiBase) || !conf.apiBase.startsWith('https:'), {
+    path: ['apiBase'],
+    message: 'an API over https needs a name: nginx verifies certificates by name, not by address',
+  })
 
 const serverSchema = z.object({
   fqdn: hostNameSchema,

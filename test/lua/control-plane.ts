@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TlsPair } from '../../src/render/edge.js'
 
 /** One request as the agent sent it. */
 export interface Call {
@@ -33,10 +35,10 @@ export interface ControlPlane {
 
 const PROBLEM = { type: 'about:blank', title: 'Unauthorized', status: 401, code: 'unauthorized' }
 
-/** Starts one on a free port of 127.0.0.1. */
-export async function startControlPlane(
-  pace = { heartbeatInterval: 0.2, missedBeats: 3 },
-): Promise<ControlPlane> {
+const PACE = { heartbeatInterval: 0.2, missedBeats: 3 }
+
+/** Starts one on a free port of 127.0.0.1; with a certificate, over TLS and under `host`. */
+export async function startControlPlane(tls?: TlsPair, host = '127.0.0.1'): Promise<ControlPlane> {
   let published: { version: string | null; access: unknown } = { version: null, access: {} }
   const overrides = new Map<string, Answer>()
   const plane: ControlPlane = {
@@ -72,7 +74,7 @@ export async function startControlPlane(
       return { status: 200, body: { key } }
     }
     if (call.key === null || !plane.keys.has(call.key)) return { status: 401, body: PROBLEM }
-    if (call.path === 'register') return { status: 200, body: pace }
+    if (call.path === 'register') return { status: 200, body: PACE }
     if (call.path === 'heartbeat') return { status: 200, body: { configVersion: published.version } }
     if (call.path === 'config') return { status: 200, body: published }
     return call.path === 'ack' ? { status: 204 } : { status: 404, body: {} }
@@ -93,14 +95,17 @@ export async function startControlPlane(
     response.end(answer.raw ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)))
   }
 
-  const server = createServer((request, response) => {
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
     serve(request, response).catch(error => response.destroy(error))
-  })
+  }
+  const server = tls
+    ? createTlsServer({ cert: tls.chain, key: tls.privateKey }, handle)
+    : createServer(handle)
   server.on('connection', socket => {
     if (plane.away) socket.destroy()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  plane.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  plane.url = `${tls ? 'https' : 'http'}://${host}:${(server.address() as AddressInfo).port}`
   return plane
 }

@@ -55,10 +55,13 @@ export function selfSigned(name: string): TlsPair {
   return pair
 }
 
-/** Lays out an edge in a folder of its own, as a deployment does. `issuers`: PEM of those that an https API needs. */
+/**
+ * Lays out an edge in a folder of its own, as a deployment does. `issuers`: PEM of those that an https API needs;
+ * `resolverPort`: where the resolver 127.0.0.1 listens instead of port 53.
+ */
 export async function layOut(
   over: Partial<Edge> & { apiBase: string },
-  { issuers }: { issuers?: string } = {},
+  { issuers, resolverPort = 53 }: { issuers?: string; resolverPort?: number } = {},
 ): Promise<{ root: string; edge: Edge }> {
   const fqdn = over.fqdn ?? 'edge-1.edge.lazarus.test'
   const edge: Edge = {
@@ -78,7 +81,8 @@ export async function layOut(
   for (const { path, content, mode } of edgeFiles(edge, loadEdgeSources())) {
     const target = path.replace(EDGE_ROOT, root)
     mkdirSync(dirname(target), { recursive: true })
-    writeFileSync(target, content, { mode })
+    const text = content.replace('resolver 127.0.0.1;', `resolver 127.0.0.1:${resolverPort};`)
+    writeFileSync(target, text, { mode })
   }
   if (issuers) writeFileSync(join(root, 'tls/ca.pem'), issuers)
   mkdirSync(join(root, 'nginx/logs'))
