@@ -44,8 +44,14 @@ export function table(rows: readonly Record<string, unknown>[], nothing: string)
   const cells = rows.map(row => columns.map(column => cell(row[column])))
   const lines = [columns.map(column => column.toUpperCase()), ...cells]
   const widths = columns.map((_, index) => Math.max(...lines.map(line => width(line[index] ?? ''))))
-  const pad = (text: string, index: number): string => text + ' '.repeat((widths[index] ?? 0) - width(text))
-  return lines.map(line => line.map(pad).join('  ').trimEnd()).join('\n')
+  return lines
+    .map(line =>
+      line
+        .map((text, index) => pad(text, widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 /** Columns that `text` takes in a terminal: East Asian wide characters take two. */
@@ -60,6 +66,10 @@ export const width = (text: string): number =>
         : 1),
     0,
   )
+
+/** `text`, filled up with spaces to so many columns. */
+export const pad = (text: string, columns: number): string =>
+  text + ' '.repeat(Math.max(0, columns - width(text)))
 
 function cell(value: unknown): string {
   if (value === null || value === undefined || value === '') return '-'
