@@ -41,6 +41,10 @@ export const SETTINGS = {
     httpUrl.optional(),
     'Where agents on the machines reach the API. Default: the first listen address.',
   ),
+  LAZARUS_API_URL: setting(
+    httpUrl.optional(),
+    'Where workers reach the API (it keeps the Terraform state). Default: the first listen address.',
+  ),
   LAZARUS_ADMIN_TOKEN: secret(
     z.string().min(24).optional(),
     'Admin token. Without it, one is made and printed once at the first start.',
@@ -57,6 +61,10 @@ export const SETTINGS = {
   LAZARUS_MISSED_BEATS: setting(
     z.coerce.number().int().min(1).default(3),
     'Missed beats after which a node is dead, and after which an agent denies.',
+  ),
+  LAZARUS_RECOVERY: setting(
+    duration.default('8s'),
+    'How long the work of a killed worker stays locked before another takes it over.',
   ),
   LAZARUS_NOTIFY_URL: secret(
     httpUrl.optional(),
@@ -125,6 +133,12 @@ export class SettingsError extends Error {
  */
 export const readSettings = (environment: NodeJS.ProcessEnv = process.env): Settings =>
   readTable(SETTINGS, environment)
+
+/** Our environment with some values replaced, to be read as settings. */
+export const environmentWith = (values: Record<string, string>): NodeJS.ProcessEnv => ({
+  ...process.env,
+  ...values,
+})
 
 /** Like {@link readSettings}, for the command line's own settings. */
 export const readClientSettings = (environment: NodeJS.ProcessEnv = process.env): ClientSettings =>

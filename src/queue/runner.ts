@@ -108,7 +108,7 @@ async function perform(
 }
 
 /** Only the ports that the job declared. */
-const pick = (ports: Ports, names: readonly (keyof Ports)[]): Ports =>
+export const pick = (ports: Ports, names: readonly (keyof Ports)[]): Ports =>
   Object.fromEntries(names.map(name => [name, ports[name]])) as unknown as Ports
 
 /** A job that ignores its signal is given up after a grace; its key stays safe because every job is idempotent. */

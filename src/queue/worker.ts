@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { DelayedError, type Job, type Processor, Worker } from 'bullmq'
 import { JOB_QUEUES, type QueueName } from '../core/define-job.js'
 import type { Registry } from '../core/registry.js'
+import { repeat } from '../core/repeat.js'
 import type { Ports } from '../ports/index.js'
 import type { Db } from '../store/client.js'
 import { createJournal } from '../store/journal.js'
@@ -82,7 +83,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     async () => {
       for (const line of await reconcile(db, registry, producer, writer)) log.info(`reconciled ${line}`)
     },
-    log.warn,
+    error => log.warn(`reconciler: ${error.message}`),
   )
 
   return {
@@ -111,25 +112,3 @@ const settler =
     await job.moveToDelayed(Date.now() + 1_000, token)
     throw new DelayedError()
   }
-
-/** Calls `work` now and then every `interval` milliseconds, never twice at once. */
-function repeat(interval: number, work: () => Promise<void>, warn: (message: string) => void) {
-  let stopped = false
-  let timer: NodeJS.Timeout | undefined
-  let current: Promise<void>
-  const turn = () => {
-    current = work()
-      .catch(error => warn(`reconciler: ${error.message}`))
-      .then(() => {
-        if (!stopped) timer = setTimeout(turn, interval)
-      })
-  }
-  turn()
-  return {
-    async stop() {
-      stopped = true
-      clearTimeout(timer)
-      await current
-    },
-  }
-}

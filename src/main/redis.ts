@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { z } from 'zod'
+import { childEnvironment } from '../config/env.js'
+import { codeOf, Fatal } from '../core/errors.js'
+
+/** A Redis to work with; `close` ends it when it is our own. */
+export interface UsableRedis {
+  url: string
+  close(): Promise<void>
+}
+
+const PROGRAMS = ['redis-server', 'valkey-server']
+const runningSchema = z.object({ pid: z.number().int().positive(), url: z.string() })
+
+/**
+ * The Redis of the settings, else one of our own: on a free loopback port, behind a password, with every write on
+ * disk within a second. One that a killed control plane left running in `dataDir` is used again.
+ */
+export async function openRedis(setting: string | undefined, dataDir: string): Promise<UsableRedis> {
+  if (setting) return { url: setting, close: async () => undefined }
+  const directory = join(dataDir, 'redis')
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const left = await leftRunning(directory)
+  const running = left ?? (await launch(directory))
+  return { url: running.url, close: () => shutDown(running.url) }
+}
+
+async function leftRunning(directory: string): Promise<z.infer<typeof runningSchema> | null> {
+  try {
+    const running = runningSchema.parse(JSON.parse(readFileSync(join(directory, 'running.json'), 'utf8')))
+    return (await answers(running.url)) ? running : null
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null
+    throw error
+  }
+}
+
+async function launch(directory: string): Promise<z.infer<typeof runningSchema>> {
+  const port = await freePort()
+  const password = randomBytes(24).toString('base64url')
+  const url = `redis://:${password}@127.0.0.1:${port}`
+  const configuration = [
+    ...[`port ${port}`, 'bind 127.0.0.1', `requirepass ${password}`, `dir "${directory}"`, 'save ""'],
+    ...[
+      'appendonly yes',
+      'appendfsync everysec',
+      'maxmemory-policy noeviction',
+      `logfile "${directory}/redis.log"`,
+    ],
+  ]
+  for (const program of PROGRAMS) {
+    // Detached: the queue outlives a killed control plane, and the next one finds it by running.json.
+    const child = spawn(program, ['-'], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+      env: childEnvironment(),
+    })
+    const missing = await Promise.race([
+      once(child, 'error').then(() => true),
+      once(child, 'spawn').then(() => false),
+    ])
+    if (missing || child.pid === undefined) continue
+    child.stdin.end(`${configuration.join('\n')}\n`)
+    writeFileSync(join(directory, 'running.json'), JSON.stringify({ pid: child.pid, url }), { mode: 0o600 })
+    await waitFor(url, directory)
+    child.unref()
+    return { pid: child.pid, url }
+  }
+  throw new Fatal(
+    'redis-missing',
+    'no Redis: install redis-server (apt-get install redis-server), or set REDIS_URL',
+  )
+}
+
+async function waitFor(url: string, directory: string): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    if (await answers(url)) return
+    await pause(50)
+  }
+  throw new Fatal('redis-silent', `redis-server does not answer: ${directory}/redis.log says why`)
+}
+
+async function answers(url: string): Promise<boolean> {
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 })
+  redis.on('error', () => undefined)
+  try {
+    await redis.connect()
+    return (await redis.ping()) === 'PONG'
+  } catch {
+    // Not there yet, or another server on that port that wants another password: either way not ours.
+    return false
+  } finally {
+    redis.disconnect()
+  }
+}
+
+async function shutDown(url: string): Promise<void> {
+  const redis = new Redis(url, { retryStrategy: () => null })
+  redis.on('error', () => undefined)
+  // The server closes the connection instead of answering.
+  await redis.shutdown().catch(() => undefined)
+  redis.disconnect()
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('the system gave no port')
+  return address.port
+}

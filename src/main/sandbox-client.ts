@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { childEnvironment } from '../config/env.js'
+import { codeOf, Fatal } from '../core/errors.js'
+
+const descriptionSchema = z.object({
+  gateway: z.ipv4(),
+  settings: z.record(z.string(), z.string()),
+})
+export type SandboxDescription = z.output<typeof descriptionSchema>
+
+/** A sandbox to work with; `close` ends it when it was started here. */
+export interface UsableSandbox extends SandboxDescription {
+  url: string
+  close(): Promise<void>
+}
+
+/** Uses the sandbox at `url`. */
+export async function useSandbox(url: string): Promise<UsableSandbox> {
+  return { ...(await describe(url)), url, close: async () => undefined }
+}
+
+/**
+ * Starts a sandbox as a process of its own, which a killed control plane leaves running; one left running on
+ * `dataDir` is used again. Throws `Fatal` with what it said when it does not start.
+ */
+export async function startSandboxProcess(dataDir: string): Promise<UsableSandbox> {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const left = readRunning(dataDir)
+  if (left && (await isUp(left.url))) return adopt(left)
+  const logFile = join(dataDir, 'sandbox.log')
+  const log = openSync(logFile, 'a', 0o600)
+  const program = fileURLToPath(new URL('../../bin/lazarus', import.meta.url))
+  const child = spawn(program, ['sandbox', '--port', '0', '--data', dataDir], {
+    stdio: ['ignore', 'ignore', log],
+    detached: true,
+    env: childEnvironment(),
+  })
+  closeSync(log)
+  await once(child, 'spawn')
+  const running = await untilUp(dataDir, () => child.exitCode !== null, logFile)
+  child.unref()
+  return adopt(running)
+}
+
+interface Running {
+  pid: number
+  url: string
+}
+const runningSchema = z.object({ pid: z.number().int().positive(), url: z.string() })
+
+async function adopt(running: Running): Promise<UsableSandbox> {
+  const { url, pid } = running
+  return { ...(await describe(url)), url, close: () => terminate(pid) }
+}
+
+async function untilUp(dataDir: string, hasExited: () => boolean, logFile: string): Promise<Running> {
+  for (let tries = 0; tries < 1_200; tries++) {
+    const running = readRunning(dataDir)
+    if (running && (await isUp(running.url))) return running
+    if (hasExited()) break
+    await pause(50)
+  }
+  const said = readFileSync(logFile, 'utf8').trim().split('\n').slice(-3).join('\n')
+  throw new Fatal('sandbox-failed', `the sandbox did not start: ${said}`)
+}
+
+function readRunning(dataDir: string): Running | null {
+  try {
+    return runningSchema.parse(JSON.parse(readFileSync(join(dataDir, 'sandbox.json'), 'utf8')))
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null
+    throw error
+  }
+}
+
+const isUp = (url: string): Promise<boolean> =>
+  describe(url).then(
+    () => true,
+    () => false,
+  )
+
+async function describe(url: string): Promise<SandboxDescription> {
+  const answer = await fetch(`${url}/_sandbox`, { signal: AbortSignal.timeout(5_000) }).catch(error => {
+    throw new Fatal(
+      'sandbox-away',
+      `no sandbox answers at ${url} (${codeOf(error.cause)}): start one with lazarus sandbox`,
+    )
+  })
+  if (!answer.ok) throw new Fatal('sandbox-away', `${url} is not a sandbox: it answered ${answer.status}`)
+  return descriptionSchema.parse(await answer.json())
+}
+
+async function terminate(pid: number): Promise<void> {
+  if (!signal(pid, 'SIGTERM')) return
+  for (let tries = 0; tries < 600; tries++) {
+    if (!signal(pid, 0)) return
+    await pause(50)
+  }
+  throw new Error(`the sandbox (process ${pid}) does not end`)
+}
+
+/** False when there is no such process any more. */
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name)
+  } catch (error) {
+    if (codeOf(error) === 'ESRCH') return false
+    throw error
+  }
+}
