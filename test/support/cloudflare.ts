@@ -118,16 +118,7 @@ function route(
 }
 
 function find(records: Stored[], query: URLSearchParams): Stored[] {
-  const [page, size] = [Number(query.get('page') ?? 1), Number(query.get('per_page') ?? 100)]
-  const asked = {
-    name: query.get('name.exact'),
-    type: query.get('type'),
-    comment: query.get('comment.exact'),
-  }
-  const found = records.filter(stored =>
-    Object.entries(asked).every(([key, value]) => value === null || stored[key as keyof Stored] === value),
-  )
-  return found.slice((page - 1) * size, page * size)
+  return records.filter(({ name, type }) => name === query.get('name.exact') && type === query.get('type'))
 }
 
 function applyBatch(

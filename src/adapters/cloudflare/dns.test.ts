@@ -1,31 +1,8 @@
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type FakeCloudflare, startFakeCloudflare, type Trouble } from '../../../test/support/cloudflare.js'
 import { freePort } from '../../../test/support/ports.js'
-import { dnsConformance } from '../../ports/dns.conformance.js'
 import type { RecordSet } from '../../ports/dns.js'
 import { createCloudflareDns } from './dns.js'
-
-const unquoted = (content: string) =>
-  content.startsWith('"')
-    ? content.slice(1, -1).replace(/\\(.)/g, '$1')
-    : content.replace('0db8:0::', 'db8::')
-
-dnsConformance('Cloudflare SDK against a fake', async () => {
-  const fake = await startFakeCloudflare()
-  const foreign = { ttl: 1, proxied: true, comment: '' }
-  return {
-    dns: createCloudflareDns({ token: fake.token, baseUrl: fake.url }),
-    zone: fake.zone,
-    addForeign: async record => {
-      fake.records.push({ ...record, ...foreign, id: String(fake.records.length) })
-    },
-    lookUp: async (name, type) =>
-      fake.records
-        .filter(found => found.name === name && found.type === type)
-        .map(found => unquoted(found.content)),
-    done: fake.close,
-  }
-})
 
 describe('Cloudflare on a bad day', () => {
   const never = new AbortController().signal
