@@ -14,7 +14,7 @@ export const certificateDeploy = defineJob({
   uses: ['ssh', 'certificateShelf', 'vault'],
   input: placeSchema.extend({ host: sshHostSchema }),
   output: z.object({}),
-  key: input => `edge-${input.node}`,
+  key: input => `deploy-${input.node}`,
   target: input => input.node,
   retry: { attempts: 6, first: '10s', max: '10m', timeout: '2m' },
 

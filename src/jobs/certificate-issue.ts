@@ -16,8 +16,8 @@ export const certificateIssue = defineJob({
   input: placeSchema,
   output: z.object({ notAfter: z.string(), reused: z.boolean() }),
   key: input => `certificate-${fqdnOf(input)}`,
-  target: fqdnOf,
-  retry: { attempts: 6, first: '10s', max: '30m', timeout: '10m' },
+  target: input => input.node,
+  retry: { attempts: 8, first: '2s', max: '30m', timeout: '10m' },
 
   async run(ctx) {
     const { input, ports, signal } = ctx

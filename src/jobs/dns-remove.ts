@@ -11,8 +11,8 @@ export const dnsRemove = defineJob({
   input: placeSchema,
   output: z.object({}),
   key: input => `dns-${fqdnOf(input)}`,
-  target: fqdnOf,
-  retry: { attempts: 8, first: '2s', max: '2m', timeout: '1m' },
+  target: input => input.node,
+  retry: { attempts: 8, first: '1s', max: '2m', timeout: '1m' },
 
   async run({ input, ports, signal }) {
     await removeAddresses(ports.dns, input, signal)

@@ -11,8 +11,8 @@ export const dnsSet = defineJob({
   input: placeSchema.extend({ ipv4: z.ipv4().nullable(), ipv6: z.ipv6().nullable() }),
   output: z.object({ fqdn: z.string() }),
   key: input => `dns-${fqdnOf(input)}`,
-  target: fqdnOf,
-  retry: { attempts: 8, first: '2s', max: '2m', timeout: '1m' },
+  target: input => input.node,
+  retry: { attempts: 8, first: '1s', max: '2m', timeout: '1m' },
 
   async run({ input, ports, signal }) {
     await setAddresses(ports.dns, input, signal)

@@ -26,7 +26,7 @@ export const dockerInstall = defineJob({
   output: z.object({}),
   key: input => `docker-${input.node}`,
   target: input => input.node,
-  retry: { attempts: 5, first: '5s', max: '2m', timeout: '15m' },
+  retry: { attempts: 5, first: '2s', max: '2m', timeout: '15m' },
 
   async run(ctx) {
     const { host } = ctx.input

@@ -23,9 +23,9 @@ export const edgeDeploy = defineJob({
     adopted: z.boolean().default(false),
   }),
   output: z.object({}),
-  key: input => `edge-${input.node}`,
+  key: input => `deploy-${input.node}`,
   target: input => input.node,
-  retry: { attempts: 5, first: '5s', max: '1m', timeout: '10m' },
+  retry: { attempts: 5, first: '2s', max: '1m', timeout: '10m' },
 
   async run(ctx) {
     const { input, ports, signal, attempt, progress } = ctx

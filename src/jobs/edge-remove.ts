@@ -15,7 +15,7 @@ export const edgeRemove = defineJob({
   uses: ['ssh', 'nodes'],
   input: z.object({ node: nodeName }),
   output: z.object({}),
-  key: input => `edge-${input.node}`,
+  key: input => `deploy-${input.node}`,
   target: input => input.node,
   retry: { attempts: 5, first: '5s', max: '2m', timeout: '5m' },
 

@@ -21,7 +21,7 @@ export const machineBuy = defineJob({
   output: machineSchema.pick({ id: true, ipv4: true, ipv6: true }).extend({ ssh: sshHostSchema }),
   key: machineKey,
   target: input => input.node,
-  retry: { attempts: 8, first: '5s', max: '5m', timeout: '10m' },
+  retry: { attempts: 10, first: '1s', max: '5m', timeout: '10m' },
 
   async run({ input, key, ports, signal, progress }) {
     const hostKey = await hostKeyOf(ports, key)

@@ -13,7 +13,7 @@ export const machineDestroy = defineJob({
   output: z.object({}),
   key: machineKey,
   target: input => input.node,
-  retry: { attempts: 8, first: '5s', max: '5m', timeout: '10m' },
+  retry: { attempts: 10, first: '1s', max: '5m', timeout: '10m' },
 
   async run({ input, key, ports, signal, progress }) {
     await ports.compute.destroy(key, signal, progress)

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import type { FleetBook } from '../../src/ports/fleet.js'
+import type { CertificateRecord, NodeBook, NodeFacts, NodeRecord } from '../../src/ports/records.js'
+
+const EMPTY = {
+  ...{ state: 'provisioning' as const, reason: null, machine: null, ipv4: null, ipv6: null, ssh: null },
+  ...{ desiredVersion: null, configVersion: null, configError: null, lastBeatAt: null },
+  ...{ connections: null, drainingAt: null },
+}
+
+/** The book in a map by name. */
+export function fakeNodes() {
+  const rows = new Map<string, NodeRecord>()
+  const tokens = new Map<string, string>()
+  const change = (name: string, facts: Partial<NodeRecord>) => {
+    const row = rows.get(name)
+    if (row) rows.set(name, { ...row, ...facts })
+  }
+  return {
+    rows,
+    tokens,
+    /** Sets anything about a node, as its agent or time would. */
+    change,
+    get: async (name: string) => rows.get(name) ?? null,
+    open: async (node: Parameters<NodeBook['open']>[0]) => {
+      tokens.delete(node.name)
+      rows.set(node.name, { ...EMPTY, ...node })
+    },
+    note: async (name: string, facts: NodeFacts) =>
+      change(name, { ...facts, ...(facts.desiredVersion !== undefined && { configError: null }) }),
+    enrolmentToken: async (name: string) => {
+      tokens.set(name, `lzr_enrolment-token-of-${name}-${tokens.size}`)
+      return tokens.get(name) ?? ''
+    },
+    deregister: async (name: string) => void tokens.delete(name),
+    remove: async (name: string) => void rows.delete(name),
+  }
+}
+
+/** Secrets in a map by name. */
+export function fakeVault() {
+  const secrets = new Map<string, string>()
+  return {
+    secrets,
+    get: async (name: string) => secrets.get(name) ?? null,
+    async getOrCreate(name: string, make: () => Promise<string>) {
+      const secret = secrets.get(name) ?? (await make())
+      secrets.set(name, secret)
+      return secret
+    },
+    put: async (name: string, secret: string) => void secrets.set(name, secret),
+    remove: async (name: string) => void secrets.delete(name),
+  }
+}
+
+/** Certificates in a map by name. */
+export function fakeShelf() {
+  const records = new Map<string, CertificateRecord>()
+  return {
+    records,
+    get: async (name: string) => records.get(name) ?? null,
+    put: async (record: CertificateRecord) => void records.set(record.name, record),
+    remove: async (name: string) => void records.delete(name),
+  }
+}
+
+/** Configurations in the order they were stored. */
+export function fakeConfigs() {
+  const stored: { node: string; version: string; content: string }[] = []
+  const access: { hash: string; expiresAt: number }[] = []
+  return {
+    stored,
+    access,
+    accessList: async () => [...access],
+    async store(node: string, content: string) {
+      const version = createHash('sha256').update(content).digest('hex')
+      stored.push({ node, version, content })
+      return version
+    },
+    read: async (node: string, version: string) =>
+      stored.find(at => at.node === node && at.version === version)?.content ?? null,
+    latest: async (node: string) => stored.findLast(at => at.node === node)?.version ?? null,
+  }
+}
+
+/** Answers that a test sets beforehand; what was marked is in `marked`. */
+export function fakeFleet() {
+  const marked: string[] = []
+  const answers = {
+    silent: [] as string[],
+    hearing: { agents: 0, heard: 0 },
+    replaceable: [] as Awaited<ReturnType<FleetBook['replaceable']>>,
+    publishable: [] as string[],
+    lapsed: [] as string[],
+    certificatesDue: [] as Awaited<ReturnType<FleetBook['certificatesDue']>>,
+    owners: { nodes: [], claimed: [], zones: [], states: [] } as Awaited<ReturnType<FleetBook['owners']>>,
+  }
+  return {
+    answers,
+    marked,
+    markSilent: async () => answers.silent,
+    hearing: async () => answers.hearing,
+    replaceable: async () => answers.replaceable,
+    publishable: async () => answers.publishable,
+    lapsed: async () => answers.lapsed,
+    markExpired: async (ids: readonly string[]) => void marked.push(...ids),
+    certificatesDue: async () => answers.certificatesDue,
+    owners: async () => answers.owners,
+  }
+}
