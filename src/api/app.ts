@@ -35,7 +35,8 @@ const HOUR = 3_600_000
 
 /** Builds the API. Makes the admin token if there is none yet. */
 export async function createApi(deps: ApiDeps): Promise<Api> {
-  const { db, log, clock, settings } = deps
+  const { db, log, settings } = deps
+  const { clock } = deps.ports
   const newAdminToken = await ensureAdminToken(db, settings.adminToken, ALL_SCOPES)
   const agents = await createAgentDirectory(db, message => log.warn(message))
   const gatekeeper = createGatekeeper(db, clock)

@@ -1,9 +1,6 @@
 import type { Logger } from 'pino'
 import type { Registry } from '../core/registry.js'
-import type { Clock } from '../ports/clock.js'
-import type { ComputePort } from '../ports/compute.js'
-import type { Vault } from '../ports/records.js'
-import type { SshPort } from '../ports/ssh.js'
+import type { Ports } from '../ports/index.js'
 import type { Engine } from '../queue/engine.js'
 import type { BeatQueue } from '../queue/heartbeats.js'
 import type { Db } from '../store/client.js'
@@ -30,11 +27,9 @@ export interface ApiDeps {
   engine: Engine
   beats: BeatQueue
   registry: Registry
-  compute: Pick<ComputePort, 'offers' | 'list'>
-  vault: Vault
+  /** The world outside, and our own records of it. */
+  ports: Pick<Ports, 'compute' | 'dns' | 'fleet' | 'ssh' | 'vault' | 'clock'>
   sealer: Sealer
-  ssh: Pick<SshPort, 'authorizedKey'>
   settings: ApiSettings
-  clock: Clock
   log: Logger
 }

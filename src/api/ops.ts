@@ -32,7 +32,9 @@ export async function createOps(
   deps: ApiDeps,
   parts: { gatekeeper: Gatekeeper; failedAuth: FailedAuth },
 ): Promise<Router> {
-  const key = await deps.vault.getOrCreate('api/session-key', async () => randomBytes(32).toString('base64'))
+  const key = await deps.ports.vault.getOrCreate('api/session-key', async () =>
+    randomBytes(32).toString('base64'),
+  )
   const sessions = createSessions(key, deps.settings.publicUrl.startsWith('https:'))
   const acting = new AsyncLocalStorage<Acting>()
   const router = express.Router()
@@ -114,7 +116,7 @@ const guard =
     const token = presentedToken(req)
     const caller = token
       ? await gatekeeper.byToken(token)
-      : await gatekeeper.byId(sessions.tokenId(req, deps.clock.now()) ?? '')
+      : await gatekeeper.byId(sessions.tokenId(req, deps.ports.clock.now()) ?? '')
     if (!caller && !token && req.method === 'GET' && req.accepts(['json', 'html']) === 'html') {
       res.redirect(303, '/ops/login')
       return
@@ -138,7 +140,7 @@ const login =
     const token: unknown = req.body?.token
     const caller = typeof token === 'string' ? await gatekeeper.byToken(token.trim()) : null
     if (caller?.scopes.has('ops')) {
-      res.set('set-cookie', sessions.open(caller.id, deps.clock.now())).redirect(303, BOARD)
+      res.set('set-cookie', sessions.open(caller.id, deps.ports.clock.now())).redirect(303, BOARD)
       return
     }
     try {

@@ -32,7 +32,7 @@ export async function perform(route: AnyRoute, call: AnyCall, key: string | unde
   if (key === undefined) return audited(route, call)
   const id = digest([call.caller.id, key])
   const bodyHash = digest([route.method, route.path, call.params, call.query, call.body])
-  const now = call.deps.clock.now()
+  const now = call.deps.ports.clock.now()
   const reservation = await reserveKey(
     call.deps.db,
     { id, bodyHash, runId: call.runId },
@@ -42,6 +42,8 @@ export async function perform(route: AnyRoute, call: AnyCall, key: string | unde
   if (reservation.outcome === 'reused') throw reused()
   if (reservation.outcome === 'busy') throw busy()
   if (reservation.outcome === 'first') return settled(call, id, () => audited(route, call))
+  // What starts no run is done again: it refuses by itself what exists, and a token never shown harms nobody.
+  if (route.answer.status !== 202) return settled(call, id, () => audited(route, call))
   const resumed = { ...call, runId: reservation.runId }
   const begun = await findRun(call.deps.db, resumed.runId)
   return settled(call, id, begun ? async () => startedAnswer(resumed.runId) : () => audited(route, resumed))
@@ -56,7 +58,7 @@ export const startedAnswer = (run: string, more: Record<string, unknown> = {}): 
 
 /** Removes keys nobody may ask for any more. */
 export const forgetOldKeys = (deps: AnyCall['deps']): Promise<void> =>
-  purgeKeys(deps.db, new Date(deps.clock.now().getTime() - REMEMBERED))
+  purgeKeys(deps.db, new Date(deps.ports.clock.now().getTime() - REMEMBERED))
 
 async function settled(call: AnyCall, id: string, effect: () => Promise<Answer>): Promise<Answer> {
   const { db, sealer } = call.deps

@@ -1,7 +1,23 @@
 import { auditRoutes } from './audit.js'
+import { catalogRoutes } from './catalog.js'
+import { nodeRoutes } from './nodes.js'
+import { orphanRoutes } from './orphans.js'
+import { poolRoutes } from './pools.js'
 import type { AnyRoute } from './route.js'
 import { runRoutes } from './runs.js'
+import { scalingRoutes } from './scaling.js'
+import { subscriptionRoutes } from './subscriptions.js'
 import { tokenRoutes } from './tokens.js'
 
 /** Every operation below `/api/v1` for people and programs, in the order of the documentation. */
-export const apiRoutes: readonly AnyRoute[] = [...runRoutes, ...tokenRoutes, ...auditRoutes]
+export const apiRoutes: readonly AnyRoute[] = [
+  ...poolRoutes,
+  ...scalingRoutes,
+  ...nodeRoutes,
+  ...runRoutes,
+  ...subscriptionRoutes,
+  ...tokenRoutes,
+  ...orphanRoutes,
+  ...catalogRoutes,
+  ...auditRoutes,
+]

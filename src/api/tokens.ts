@@ -35,7 +35,7 @@ export const tokenRoutes = [
     action: 'token.create',
     answer: { status: 201, text: 'the token', schema: tokenView.extend({ token: z.string() }) },
     handle: async ({ deps, body, tokensChanged }) => {
-      const expiresAt = body.expiresAt === null ? null : future(body.expiresAt, deps.clock.now())
+      const expiresAt = body.expiresAt === null ? null : future(body.expiresAt, deps.ports.clock.now())
       const { token, view } = await createToken(deps.db, { ...body, expiresAt })
       tokensChanged()
       return { status: 201, body: { ...view, token }, headers: { location: `/api/v1/tokens/${view.id}` } }
@@ -51,7 +51,7 @@ export const tokenRoutes = [
     action: 'token.revoke',
     answer: { status: 204, text: 'revoked' },
     handle: async ({ deps, params, tokensChanged }) => {
-      if (!(await revokeToken(deps.db, params.id, deps.clock.now()))) throw notFound('token', params.id)
+      if (!(await revokeToken(deps.db, params.id, deps.ports.clock.now()))) throw notFound('token', params.id)
       tokensChanged()
       return { status: 204 }
     },

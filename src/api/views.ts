@@ -19,6 +19,7 @@ export const poolView = z.object({
 export const nodeView = z.object({
   name: z.string(),
   pool: z.string(),
+  zone: z.string(),
   fqdn: z.string(),
   state: z.enum(['provisioning', 'ready', 'dead', 'draining']),
   reason: z.string().nullable(),

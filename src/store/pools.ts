@@ -86,6 +86,12 @@ export async function takeNames(db: Db, pool: string, count: number): Promise<st
   return Array.from({ length: count }, (_, index) => `${pool}-${first + index}`)
 }
 
+/** The names that {@link takeNames} would give now; nothing is taken. Null when there is no such pool. */
+export async function peekNames(db: Db, pool: string, count: number): Promise<string[] | null> {
+  const row = await db.pool.findUnique({ where: { name: pool }, select: { nextIndex: true } })
+  return row && Array.from({ length: count }, (_, index) => `${pool}-${row.nextIndex + index}`)
+}
+
 const list = z.array(z.string())
 
 function view({ nextIndex: _, types, locations, createdAt, ...row }: Pool): PoolView {

@@ -6,10 +6,14 @@ import { afterAll } from 'vitest'
 import { createApi } from '../../src/api/app.js'
 import type { ApiDeps } from '../../src/api/deps.js'
 import { createRegistry } from '../../src/core/registry.js'
+import { jobs } from '../../src/jobs/index.js'
 import { systemClock } from '../../src/ports/clock.js'
 import { type Engine, QueueUnavailable, type StartRequest } from '../../src/queue/engine.js'
-import { createSealer } from '../../src/store/seal.js'
+import type { Db } from '../../src/store/client.js'
+import { createFleetBook } from '../../src/store/fleet.js'
+import { createSealer, type Sealer } from '../../src/store/seal.js'
 import { createVault } from '../../src/store/vault.js'
+import { workflows } from '../../src/workflows/index.js'
 import { testDatabase } from './database.js'
 
 export const ADMIN = 'lzr_admin-token-for-tests-0000000000'
@@ -57,6 +61,39 @@ export function fakeEngine(): FakeEngine {
   return engine
 }
 
+/** What the fake provider sells. */
+export const OFFERS = [
+  { type: 'cx22', location: 'fsn1', monthlyPrice: 4.5, currency: 'EUR' },
+  { type: 'cx22', location: 'nbg1', monthlyPrice: 4.6, currency: 'EUR' },
+  { type: 'cx32', location: 'fsn1', monthlyPrice: 8.1, currency: 'EUR' },
+]
+
+function fakePorts(db: Db, sealer: Sealer): ApiDeps['ports'] {
+  const refuse = (what: string) => () => Promise.reject(new Error(`the API must not ${what}`))
+  return {
+    compute: {
+      offers: async () => OFFERS,
+      list: async () => [],
+      find: refuse('look for machines'),
+      create: refuse('buy'),
+      destroy: refuse('destroy'),
+    },
+    dns: { list: async () => [], set: refuse('set records'), remove: refuse('remove records') },
+    ssh: {
+      authorizedKey: async () => 'ssh-ed25519 AAAA lazarus',
+      exec: refuse('run commands'),
+      put: refuse('write files'),
+      hostKey: refuse('connect'),
+      newHostKey: () => {
+        throw new Error('the API must not make host keys')
+      },
+    },
+    fleet: createFleetBook(db),
+    vault: createVault(db, sealer),
+    clock: systemClock,
+  }
+}
+
 /** The API on a free port over a database of its own, with a fake engine; all ended after the test file. */
 export async function startApi(change: (deps: ApiDeps) => Partial<ApiDeps> = () => ({})): Promise<TestApi> {
   const db = await testDatabase()
@@ -66,10 +103,8 @@ export async function startApi(change: (deps: ApiDeps) => Partial<ApiDeps> = () 
     db,
     engine,
     beats: { add: async () => undefined, queues: [], close: async () => undefined },
-    registry: createRegistry([], []),
-    compute: { offers: async () => [], list: async () => [] },
-    ssh: { authorizedKey: async () => 'ssh-ed25519 AAAA lazarus' },
-    vault: createVault(db, sealer),
+    registry: createRegistry(jobs, workflows),
+    ports: fakePorts(db, sealer),
     sealer,
     settings: {
       zone: 'lazarus.test',
@@ -79,7 +114,6 @@ export async function startApi(change: (deps: ApiDeps) => Partial<ApiDeps> = () 
       missedBeats: 3,
       statePassword: 'state-password',
     },
-    clock: systemClock,
     log: pino({ level: 'silent' }),
   }
   const deps = { ...base, ...change(base) }

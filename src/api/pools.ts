@@ -1,0 +1,165 @@
+import { z } from 'zod'
+import { poolName, zoneName } from '../core/names.js'
+import { chooseOffers } from '../core/offers.js'
+import type { Offer } from '../ports/compute.js'
+import { createPool, deletePool, getPool, listPools, type PoolView, updatePool } from '../store/pools.js'
+import { askProvider } from './begin.js'
+import type { ApiDeps } from './deps.js'
+import { badField, notFound, Problem } from './problem.js'
+import { byName, defineRoute, page, pageOf } from './route.js'
+import { poolView } from './views.js'
+
+/** The image of pools that name none. */
+const DEFAULT_IMAGE = 'debian-12'
+
+const word = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'a name of the provider, such as cx22 or fsn1')
+const shopping = {
+  types: z.array(word).max(20).describe('machine types by preference; empty: the cheapest'),
+  locations: z.array(word).max(20).describe('locations by preference; empty: any'),
+  image: word,
+  resurrect: z.boolean().describe('whether a dead node is replaced without being asked'),
+}
+const newPool = z.strictObject({
+  name: poolName,
+  zone: zoneName.optional().describe('DNS zone of its nodes; default: the setting LAZARUS_ZONE'),
+  types: shopping.types.default([]),
+  locations: shopping.locations.default([]),
+  image: shopping.image.default(DEFAULT_IMAGE),
+  resurrect: shopping.resurrect.default(true),
+})
+const change = z.strictObject(shopping).partial()
+
+/** One pool. Throws 404. */
+export async function findPool({ db }: Pick<ApiDeps, 'db'>, name: string): Promise<PoolView> {
+  const pool = await getPool(db, name)
+  if (!pool) throw notFound('pool', name)
+  return pool
+}
+
+export const poolRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/pools',
+    tag: 'pools',
+    summary: 'Pools by name.',
+    scope: 'fleet:read',
+    query: page,
+    answer: { status: 200, text: 'a page of pools', schema: pageOf(poolView) },
+    handle: async ({ deps, query }) => ({ status: 200, body: await listPools(deps.db, query) }),
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/pools',
+    tag: 'pools',
+    summary: 'Creates a pool; only the name is needed where a zone is set.',
+    scope: 'fleet:write',
+    body: newPool,
+    action: 'pool.create',
+    answer: { status: 201, text: 'the pool', schema: poolView },
+    handle: async ({ deps, body }) => {
+      const zone = body.zone ?? deps.settings.zone
+      if (!zone) throw badField('body.zone', 'name a DNS zone, or set LAZARUS_ZONE')
+      await requireOffered(deps, body)
+      const pool = await createPool(deps.db, { ...body, zone })
+      if (!pool)
+        throw new Problem(409, 'pool-exists', `There is a pool "${body.name}" already: choose another name.`)
+      return { status: 201, body: pool, headers: { location: `/api/v1/pools/${pool.name}` } }
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/pools/{name}',
+    tag: 'pools',
+    summary: 'One pool.',
+    scope: 'fleet:read',
+    params: byName,
+    answer: { status: 200, text: 'the pool', schema: poolView },
+    handle: async ({ deps, params }) => ({ status: 200, body: await findPool(deps, params.name) }),
+  }),
+  defineRoute({
+    method: 'patch',
+    path: '/pools/{name}',
+    tag: 'pools',
+    summary: 'Changes what is bought from now on; nodes that exist stay as they are.',
+    scope: 'fleet:write',
+    params: byName,
+    body: change,
+    action: 'pool.update',
+    answer: { status: 200, text: 'the pool', schema: poolView },
+    handle: async ({ deps, params, body }) => {
+      const now = await findPool(deps, params.name)
+      const { types = now.types, locations = now.locations } = body
+      await requireOffered(deps, { types, locations })
+      const pool = await updatePool(deps.db, params.name, body)
+      if (!pool) throw notFound('pool', params.name)
+      return { status: 200, body: pool }
+    },
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/pools/{name}',
+    tag: 'pools',
+    summary: 'Removes a pool without nodes.',
+    scope: 'fleet:write',
+    params: byName,
+    action: 'pool.delete',
+    answer: { status: 204, text: 'removed' },
+    handle: async ({ deps, params: { name } }) => {
+      const outcome = await deletePool(deps.db, name)
+      if (outcome === 'not-found') throw notFound('pool', name)
+      if (outcome === 'not-empty')
+        throw new Problem(
+          409,
+          'pool-not-empty',
+          `Pool "${name}" has nodes or a run at work: scale it in first.`,
+        )
+      return { status: 204 }
+    },
+  }),
+]
+
+type Wanted = Pick<PoolView, 'types' | 'locations'>
+
+/** What the provider sells that fits a pool, best first. Throws 422 when there is nothing. */
+export async function offersFor({ ports }: Pick<ApiDeps, 'ports'>, wanted: Wanted): Promise<Offer[]> {
+  const offers = await askProvider(signal => ports.compute.offers(signal))
+  const fitting = chooseOffers(wanted, offers)
+  if (fitting.length > 0) return fitting
+  const { types, locations } = wanted
+  const asked = `types [${types.join(', ')}], locations [${locations.join(', ')}]`
+  throw badField(
+    'body',
+    `the provider sells nothing that fits: ${asked}; PATCH the pool with a pair that exists`,
+  )
+}
+
+/** Checks what was named only: a pool that names nothing can be made while the provider is away. */
+async function requireOffered({ ports }: ApiDeps, wanted: Wanted): Promise<void> {
+  if (wanted.types.length + wanted.locations.length === 0) return
+  const offers = await askProvider(signal => ports.compute.offers(signal))
+  requireKnown(
+    'body.types',
+    wanted.types,
+    offers.map(offer => offer.type),
+  )
+  requireKnown(
+    'body.locations',
+    wanted.locations,
+    offers.map(offer => offer.location),
+  )
+  if (chooseOffers(wanted, offers).length > 0) return
+  const pairs = [...new Set(offers.map(offer => `${offer.type} in ${offer.location}`))]
+  throw badField('body.types', `none of these types is sold in these locations; there is ${some(pairs)}`)
+}
+
+function requireKnown(field: string, wanted: readonly string[], known: readonly string[]): void {
+  const unknown = wanted.filter(name => !known.includes(name))
+  if (unknown.length === 0) return
+  const one =
+    unknown.length === 1 ? `"${unknown[0]}" is` : `${unknown.map(name => `"${name}"`).join(', ')} are`
+  throw badField(field, `${one} not sold; choose from ${some([...new Set(known)])}`)
+}
+
+/** A list short enough for one message. */
+const some = (names: readonly string[]): string =>
+  names.length > 30 ? `${names.slice(0, 30).join(', ')}, ...` : names.join(', ')
