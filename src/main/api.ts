@@ -19,11 +19,9 @@ export interface ServingApi {
 /** Serves the API on every address of the settings. Throws `Fatal` with the address that cannot be used. */
 export async function serveApi(plane: ControlPlane): Promise<ServingApi> {
   const beats = createBeatQueue(plane.redisUrl)
-  const { db, engine, registry, vault, sealer, ssh, log, ports, settings } = plane
+  const { db, engine, registry, sealer, log, ports, settings } = plane
   const api = await createApi({
-    ...{ db, engine, beats, registry, vault, sealer, ssh, log },
-    clock: ports.clock,
-    compute: ports.compute,
+    ...{ db, engine, beats, registry, ports, sealer, log },
     settings: {
       zone: settings.LAZARUS_ZONE,
       publicUrl: plane.publicUrl,
