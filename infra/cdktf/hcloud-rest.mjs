@@ -52,7 +52,9 @@ function read(method, { statusCode, headers }, text) {
   const error = parsed(text)?.error
   if (statusCode === 404 && method !== 'POST') return null
   const retryAfter = Number(headers['retry-after']) * 1000 || undefined
-  throw new Refused(error?.code ?? `http_${statusCode}`, error?.message ?? `status ${statusCode}`, retryAfter)
+  const fields = error?.details?.fields?.flatMap(({ messages }) => messages ?? []) ?? []
+  const message = [error?.message ?? `status ${statusCode}`, ...fields].join(': ')
+  throw new Refused(error?.code ?? `http_${statusCode}`, message, retryAfter)
 }
 
 function parsed(text) {

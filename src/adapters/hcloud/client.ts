@@ -58,8 +58,9 @@ function read(response: Response, text: string): unknown {
   const body = json(text)
   if (response.ok) return body ?? {}
   const { error } = errorSchema.safeParse(body).data ?? {}
-  const code = error?.code ?? `http_${response.status}`
-  throw refusal(code, error?.message ?? `status ${response.status}`, retryAfter(response.headers))
+  const words = [error?.message ?? `status ${response.status}`]
+  for (const { messages } of error?.details?.fields ?? []) words.push(...messages)
+  throw refusal(error?.code ?? `http_${response.status}`, words.join(': '), retryAfter(response.headers))
 }
 
 function json(text: string): unknown {

@@ -1,10 +1,10 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { z } from 'zod'
 import { codeOf } from '../../core/errors.js'
 import type { Client } from './client.js'
 import { refusal } from './errors.js'
 import type { Inventory } from './inventory.js'
 import { labelsOf, type Maker } from './maker.js'
+import { pause } from './pause.js'
 import { type Action, actionSchema } from './schema.js'
 
 const answered = z.object({ action: actionSchema })
@@ -14,8 +14,8 @@ const created = answered.extend({ server: z.object({ id: z.number().int() }) })
 export function directMaker(client: Client, inventory: Inventory): Maker {
   async function outcome(action: Action, signal: AbortSignal): Promise<Action> {
     let latest = action
-    for (let pause = 100; latest.status === 'running'; pause = Math.min(pause * 2, 1000)) {
-      await wait(pause, undefined, { signal })
+    for (let ms = 100; latest.status === 'running'; ms = Math.min(ms * 2, 1000)) {
+      await pause(ms, signal)
       latest = (await client.get(`/actions/${action.id}`, answered, signal)).action
     }
     return latest
@@ -43,8 +43,8 @@ export function directMaker(client: Client, inventory: Inventory): Maker {
     },
     adopt: async () => undefined,
     unmake: async (key, signal) => {
-      const machine = await inventory.find(key, signal)
-      if (machine) await remove(machine.id, signal)
+      const standing = await inventory.look(key, signal)
+      if (standing) await remove(standing.machine.id, signal)
     },
     forget: async () => undefined,
   }

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { z } from 'zod'
 import { childEnvironment } from '../../config/env.js'
 import { codeOf, Fatal } from '../../core/errors.js'
 
@@ -19,8 +18,9 @@ export interface Plugin {
   version: string
 }
 
-const versionSchema = z.object({ terraform_version: z.string() })
 const run = promisify(execFile)
+/** The first version whose import blocks take variables. */
+const OLDEST = '1.6.0'
 
 /**
  * The binary to use: `auto` looks for terraform, then tofu, on PATH and gives null when there is none; any other
@@ -28,7 +28,7 @@ const run = promisify(execFile)
  */
 export async function findBinary(setting: string): Promise<Binary | null> {
   if (setting !== 'auto') {
-    const binary = await probe(setting)
+    const binary = await probe(setting.includes('/') ? resolve(setting) : setting)
     if (binary) return binary
     throw new Fatal('terraform-missing', `LAZARUS_TERRAFORM names "${setting}", and there is no such program`)
   }
@@ -36,17 +36,17 @@ export async function findBinary(setting: string): Promise<Binary | null> {
 }
 
 async function probe(command: string): Promise<Binary | null> {
-  try {
-    const env = childEnvironment({ CHECKPOINT_DISABLE: '1' })
-    const { stdout } = await run(command, ['version', '-json'], { env, timeout: 20_000 })
-    const { terraform_version: version } = versionSchema.parse(JSON.parse(stdout))
-    // Both answer with the same field; only tofu's text version names itself.
-    const { stdout: text } = await run(command, ['version'], { env, timeout: 20_000 })
-    return { command, name: text.startsWith('OpenTofu') ? 'tofu' : 'terraform', version }
-  } catch (error) {
+  const env = childEnvironment({ CHECKPOINT_DISABLE: '1' })
+  const answer = await run(command, ['version'], { env, timeout: 20_000 }).catch(error => {
     if (codeOf(error) === 'ENOENT') return null
-    throw new Fatal('terraform-broken', `"${command} version -json" failed`, { cause: error })
-  }
+    throw new Fatal('terraform-broken', `"${command} version" failed`, { cause: error })
+  })
+  if (!answer) return null
+  const [, name, version] = /^(Terraform|OpenTofu) v(\d+\.\d+\.[\w.-]+)/m.exec(answer.stdout) ?? []
+  if (!version) throw new Fatal('terraform-broken', `"${command} version" answers as no terraform does`)
+  if (compare(version, OLDEST) < 0)
+    throw new Fatal('terraform-too-old', `${command} ${version} is too old: ${OLDEST} or newer is needed`)
+  return { command, name: name === 'OpenTofu' ? 'tofu' : 'terraform', version }
 }
 
 /** Looks for the plugin `hetznercloud/hcloud` where the binary itself would look, without any network. */
@@ -89,8 +89,8 @@ async function versionsIn(dir: string): Promise<string[]> {
   return (await Promise.all(found)).flat()
 }
 
-const newest = (versions: string[]): string | undefined =>
-  versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1)
+const compare = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
+const newest = (versions: string[]): string | undefined => versions.sort(compare).at(-1)
 
 /** What a read gives, or `otherwise` when there is no such file or directory. */
 async function missingIs<T>(otherwise: T, read: Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Fatal } from '../../core/errors.js'
 import type { ComputePort } from '../../ports/compute.js'
 import { createClient } from './client.js'
@@ -7,7 +7,7 @@ import { directMaker } from './direct.js'
 import { findBinary, findPlugin } from './discover.js'
 import { createInventory } from './inventory.js'
 import type { Maker } from './maker.js'
-import { packageRoot } from './stacks.js'
+import { packageRoot, sweepLeftovers } from './stacks.js'
 import { terraformMaker } from './terraform-maker.js'
 
 export interface HcloudOptions {
@@ -19,6 +19,8 @@ export interface HcloudOptions {
   /** Base of the state backend that the API serves, such as `http://127.0.0.1:8080/tf-state`. */
   stateUrl: string
   statePassword: string
+  /** `none` leaves the provider's plugin aside even where it is installed. Default `auto`. */
+  plugin?: 'auto' | 'none'
   /** Holds prepared stacks and, while Terraform runs, its work directory. */
   dataDir: string
 }
@@ -43,9 +45,11 @@ async function terraform(options: HcloudOptions): Promise<Maker | null> {
   if (options.terraform === 'none') return null
   const binary = await findBinary(options.terraform)
   if (!binary) return null
-  const plugin = await findPlugin(binary)
+  const plugin = options.plugin === 'none' ? null : await findPlugin(binary)
   if (!plugin && isPublic(options.endpoint)) throw pluginMissing(binary.name)
-  const { endpoint, token, dataDir, stateUrl: url, statePassword: password } = options
+  await sweepLeftovers(options.dataDir)
+  const { endpoint, token, stateUrl: url, statePassword: password } = options
+  const dataDir = resolve(options.dataDir)
   const rest = [process.execPath, join(await packageRoot(), 'infra/cdktf/hcloud-rest.mjs')]
   return terraformMaker({ binary, plugin, endpoint, token, dataDir, rest, state: { url, password } })
 }

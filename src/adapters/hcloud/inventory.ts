@@ -4,9 +4,15 @@ import type { Machine, Offer } from '../../ports/compute.js'
 import type { Client } from './client.js'
 import { pricingSchema, type Server, type ServerType, serverSchema, serverTypeSchema } from './schema.js'
 
+/** A machine with what the provider says it is doing: `running`, `initializing`, `off`, `deleting`, ... */
+export interface Standing {
+  machine: Machine
+  status: string
+}
+
 /** What exists and what can be bought: the reading half of the provider, the same for every way of making machines. */
 export interface Inventory {
-  find(key: string, signal: AbortSignal): Promise<Machine | null>
+  look(key: string, signal: AbortSignal): Promise<Standing | null>
   list(signal: AbortSignal): Promise<Machine[]>
   offers(signal: AbortSignal): Promise<Offer[]>
 }
@@ -26,16 +32,19 @@ export function createInventory(client: Client): Inventory {
     return known
   }
 
-  async function select(selector: string, signal: AbortSignal): Promise<Machine[]> {
+  async function select(selector: string, signal: AbortSignal): Promise<Standing[]> {
     const path = `/servers?label_selector=${encodeURIComponent(selector)}`
     const servers = await client.all(path, 'servers', serverSchema, signal)
     const money = servers.length > 0 ? await currency(signal) : ''
-    return servers.map(server => toMachine(server, money))
+    return servers.map(server => ({ machine: toMachine(server, money), status: server.status }))
   }
 
   return {
-    find: async (key, signal) => (await select(`lazarus-key=${key}`, signal))[0] ?? null,
-    list: signal => select('managed-by=lazarus', signal),
+    look: async (key, signal) => (await select(`lazarus-key=${key}`, signal))[0] ?? null,
+    list: async signal => {
+      const all = await select('managed-by=lazarus', signal)
+      return all.filter(({ status }) => status !== 'deleting').map(({ machine }) => machine)
+    },
     offers: async signal => {
       const types = await client.all('/server_types', 'server_types', serverTypeSchema, signal)
       const money = await currency(signal)

@@ -47,7 +47,16 @@ export const actionSchema = z.object({
 export type Action = z.infer<typeof actionSchema>
 
 export const pricingSchema = z.object({ pricing: z.object({ currency: z.string() }) })
-export const errorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
+export const errorSchema = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    details: z
+      .object({ fields: z.array(z.object({ messages: z.array(z.string()) })) })
+      .nullish()
+      .catch(null),
+  }),
+})
 export const pageSchema = z.object({
   meta: z.object({ pagination: z.object({ next_page: z.number().int().nullable() }) }).optional(),
 })

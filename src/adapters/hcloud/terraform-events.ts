@@ -38,7 +38,7 @@ export function progressOf(event: TerraformEvent): { part: number; text: string 
   if (part === undefined) return undefined
   const { output } = event.hook ?? {}
   if (output?.startsWith('Executing:') || output?.startsWith('{')) return undefined
-  return { part, text: output ?? event['@message'] }
+  return { part, text: output ?? event['@message'].replace(/^[\w.]+: /, '') }
 }
 
 /** The error behind a failed run: the provider's own code where one can be found. */
@@ -63,8 +63,10 @@ function diagnosed(events: readonly TerraformEvent[]): PortError | undefined {
   const text = `${first.summary} ${first.detail}`.replace(/\s+/g, ' ').trim().slice(0, 500)
   if (/acquiring the state lock/i.test(text)) return failed('state-locked', text)
   // The plugin writes the provider's code and a number behind the message: `... (resource_unavailable, 5f2a...)`.
-  const code = /\(([a-z][a-z_]+)(?:, [\w-]+)?\)/.exec(text)?.[1]
-  if (code) return refusal(code, first.summary.replace(/\s*\([^)]*\)\s*$/, ''))
+  const [inBrackets, code] = /\s*\(([a-z][a-z_]+)(?:, [\w-]+)?\)/.exec(text) ?? []
+  if (inBrackets && code) return refusal(code, text.replaceAll(inBrackets, ''))
+  // It looks types and images up by itself, and then has words of its own.
+  if (/^(image|server type) .* not found$/.test(text)) return refusal('not_found', text)
   return failed('terraform-failed', text)
 }
 

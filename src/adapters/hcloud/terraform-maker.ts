@@ -33,7 +33,7 @@ export function terraformMaker(options: TerraformMakerOptions): Maker {
     progress: Progress,
   ): Promise<void> {
     const backend = backendEnvironment(state, key)
-    const home = await stacks.prepared(variant, backend, signal)
+    const home = await stacks.prepared(variant, backend)
     const cwd = await workDirectory(options.dataDir, home)
     const env = quiet({ ...secrets, ...backend, ...variables, TF_DATA_DIR: join(home, 'data') })
     const events: TerraformEvent[] = []
@@ -56,7 +56,7 @@ export function terraformMaker(options: TerraformMakerOptions): Maker {
     name: `${binary.name} ${binary.version} with ${
       plugin
         ? `the plugin hetznercloud/hcloud ${plugin.version}`
-        : 'its built-in terraform_data (the plugin hetznercloud/hcloud is not installed)'
+        : 'its built-in terraform_data (without the plugin hetznercloud/hcloud)'
     }`,
     make: (order, signal, progress) => apply('apply', usual, order.key, variablesOf(order), signal, progress),
     adopt: async (machine, order, signal, progress) => {
