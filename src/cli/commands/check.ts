@@ -13,11 +13,11 @@ export function addChecks(program: Command, cli: Cli): void {
   program
     .command('doctor')
     .description('say what is here, what is missing and how to get it')
-    .option('--sandbox', 'judge by what "lazarus up --sandbox" needs')
+    .option('--sandbox', 'judge by what "lazarus up --sandbox" needs, not by what a real cloud needs')
     .option('--json', 'print JSON and nothing else')
     .action(async (options: { sandbox?: boolean; json?: boolean }) => {
       const output = createOutput(cli.io, options.json === true)
-      const purpose = options.sandbox ? 'sandbox' : 'up'
+      const purpose = options.sandbox ? 'sandbox' : 'cloud'
       const findings = await examine(purpose, { settings: () => readSettings(), client: cli.settings() })
       const ready = isReady(findings)
       output.result({ ready, findings }, findings.map(line).join('\n'))

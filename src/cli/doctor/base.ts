@@ -13,7 +13,7 @@ export function node(version = process.versions.node): Sight {
   const ok = major > 20 || (major === 20 && minor >= 19)
   return {
     name: 'node',
-    need: 'up',
+    need: 'all',
     ok,
     detail: version,
     fix: 'install Node.js 20.19 or later: https://nodejs.org',
@@ -22,7 +22,7 @@ export function node(version = process.versions.node): Sight {
 
 /** The database, tried on a scratch file: SQLite, the generated client and the migrations. */
 export async function database(): Promise<Sight> {
-  const about = { name: 'database', need: 'up', fix: 'make setup' } as const
+  const about = { name: 'database', need: 'all', fix: 'make setup' } as const
   const scratch = mkdtempSync(path.join(tmpdir(), 'lazarus-doctor-'))
   try {
     const { openDatabase } = await import('../../store/client.js')
@@ -38,7 +38,7 @@ export async function database(): Promise<Sight> {
 
 /** The settings, all at once. */
 export function settings(read: () => Settings): { sight: Sight; settings: Settings | undefined } {
-  const about = { name: 'settings', need: 'up', fix: 'docs/generated/env.md describes each' } as const
+  const about = { name: 'settings', need: 'all', fix: 'docs/generated/env.md describes each' } as const
   try {
     return { sight: { ...about, ok: true, detail: 'valid' }, settings: read() }
   } catch (error) {
@@ -49,8 +49,8 @@ export function settings(read: () => Settings): { sight: Sight; settings: Settin
 
 /** Whether the data directory can be written, or made. */
 export function dataDirectory(dataDir: string): Sight {
-  const about = { name: 'data directory', need: 'up' } as const
-  const nearest = nearestExisting(path.resolve(dataDir))
+  const about = { name: 'data directory', need: 'all' } as const
+  const nearest = nearestExisting(dataDir)
   try {
     accessSync(nearest, constants.W_OK | constants.X_OK)
     return { ...about, ok: true, detail: path.resolve(dataDir) }
@@ -66,18 +66,22 @@ export function dataDirectory(dataDir: string): Sight {
 
 /** Room on the disk: SQLite, Redis and the sandbox all stop in unpleasant ways without any. */
 export function diskSpace(dataDir: string): Sight {
-  const { bavail, bsize } = statfsSync(nearestExisting(path.resolve(dataDir)))
+  const { bavail, bsize } = statfsSync(nearestExisting(dataDir))
   const free = (bavail * bsize) / 2 ** 30
   const detail = `${free.toFixed(1)} GiB free`
-  return { name: 'disk space', need: 'up', ok: free >= 0.5, detail, fix: 'make room: 0.5 GiB are needed' }
+  return { name: 'disk space', need: 'all', ok: free >= 0.5, detail, fix: 'make room: 0.5 GiB are needed' }
 }
 
-const nearestExisting = (dir: string): string => (existsSync(dir) ? dir : nearestExisting(path.dirname(dir)))
+/** The directory itself, or the nearest one above that exists. Absolute. */
+export function nearestExisting(directory: string): string {
+  const absolute = path.resolve(directory)
+  return existsSync(absolute) ? absolute : nearestExisting(path.dirname(absolute))
+}
 
 /** Redis: the configured one, or a server that we can start. */
 export async function redis(url: string | undefined): Promise<Sight> {
   if (url) return remoteRedis(url)
-  const about = { name: 'redis', need: 'up', fix: 'apt-get install redis-server, or set REDIS_URL' } as const
+  const about = { name: 'redis', need: 'all', fix: 'apt-get install redis-server, or set REDIS_URL' } as const
   const program = which('redis-server') ?? which('valkey-server')
   if (!program)
     return { ...about, ok: false, detail: 'no redis-server, no valkey-server, and REDIS_URL is not set' }
@@ -93,7 +97,7 @@ export async function redis(url: string | undefined): Promise<Sight> {
 }
 
 async function remoteRedis(url: string): Promise<Sight> {
-  const about = { name: 'redis', need: 'up' } as const
+  const about = { name: 'redis', need: 'all' } as const
   const client = new Redis(url, {
     lazyConnect: true,
     connectTimeout: 3_000,

@@ -1,9 +1,25 @@
 import type { ClientSettings, Settings } from '../../config/env.js'
 import { codeOf } from '../../core/errors.js'
 import { findConnection } from '../connection.js'
-import { database, dataDirectory, diskSpace, node, redis, settings as settingsSight } from './base.js'
+import {
+  database,
+  dataDirectory,
+  diskSpace,
+  nearestExisting,
+  node,
+  redis,
+  settings as settingsSight,
+} from './base.js'
 import { type Finding, judge, type Purpose, type Sight } from './finding.js'
-import { credentials, namespaces, nginx, sandboxPrograms, terraform, testPrograms } from './machines.js'
+import {
+  credentials,
+  machineDisks,
+  namespaces,
+  nginx,
+  sandboxPrograms,
+  terraform,
+  testPrograms,
+} from './machines.js'
 
 /** Looks at everything that Lazarus needs here. The order is the order in which to put things right. */
 export async function examine(
@@ -20,7 +36,8 @@ export async function examine(
     diskSpace(dataDir),
     redis(settings?.REDIS_URL),
     nginx(),
-    ...sandboxPrograms(),
+    sandboxPrograms(),
+    machineDisks(nearestExisting(dataDir)),
     namespaces(),
     ...(settings ? [terraform(settings), credentials(settings)] : []),
     ...testPrograms(),

@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { findBinary, findPlugin } from '../../adapters/hcloud/discover.js'
+import { missingPackages } from '../../adapters/sandbox/requirements.js'
 import type { Settings } from '../../config/env.js'
 import { messageOf } from '../../core/errors.js'
 import type { Sight } from './finding.js'
@@ -10,24 +11,13 @@ import { ask, lastLine, which } from './programs.js'
 const MODULES = '/usr/lib/nginx/modules'
 const CJSON = '/usr/share/lua/5.1/cjson/util.lua'
 
-/** A program that only has to be here. */
-function program(name: string, file: string, debianPackage: string): Sight {
-  const found = which(file)
-  return {
-    name,
-    need: 'sandbox',
-    ok: found !== undefined,
-    detail: found ?? `no ${file}`,
-    fix: `apt-get install ${debianPackage}`,
-  }
-}
-
 /** The programs that the sandbox's machines are made of. */
-export const sandboxPrograms = (): Sight[] => [
-  program('sshd', 'sshd', 'openssh-server'),
-  program('pebble', 'pebble', 'pebble'),
-  program('iproute2', 'ip', 'iproute2'),
-]
+export function sandboxPrograms(): Sight {
+  const missing = missingPackages()
+  const fix = `apt-get install ${missing.join(' ')}`
+  const detail = missing.length === 0 ? 'all here' : `missing: ${missing.join(', ')}`
+  return { name: 'sandbox programs', need: 'sandbox', ok: missing.length === 0, detail, fix }
+}
 
 /** nginx with Lua: the modules must be here and fit this nginx, so a configuration with them is tested. */
 export async function nginx(): Promise<Sight> {
@@ -38,13 +28,17 @@ export async function nginx(): Promise<Sight> {
   try {
     writeFileSync(path.join(scratch, 'nginx.conf'), CONFIGURATION)
     const { ok, text } = await ask(found, ['-t', '-q', '-p', scratch, '-c', 'nginx.conf', '-e', 'stderr'])
-    if (!ok) return { ...about, ok, detail: lastLine(text), fix: `apt-get install ${NGINX_PACKAGES}` }
+    if (!ok) return { ...about, ok, detail: complaint(text), fix: `apt-get install ${NGINX_PACKAGES}` }
     const cjson = existsSync(CJSON)
     return { ...about, ok: cjson, detail: cjson ? found : `no ${CJSON}`, fix: 'apt-get install lua-cjson' }
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
 }
+
+/** The line in which nginx says why. */
+const complaint = (text: string): string =>
+  text.split('\n').find(line => line.includes('[emerg]')) ?? lastLine(text)
 
 const NGINX_PACKAGES = 'nginx libnginx-mod-http-lua lua-cjson'
 const CONFIGURATION = `
@@ -54,6 +48,20 @@ pid nginx.pid;
 events {}
 http { access_log off; lua_package_path ";;"; server { listen 127.0.0.1:1; access_by_lua_block { return } } }
 `
+
+/** Whether the disks of machines can lie where the data is: an overlay cannot lie on an overlay. */
+export function machineDisks(dataDir: string): Sight {
+  const ok = statfsSync(dataDir).type !== OVERLAYFS_MAGIC
+  const detail = ok ? dataDir : `${dataDir} lies on an overlay, as in a container`
+  return {
+    name: 'machine disks',
+    need: 'sandbox',
+    ok,
+    detail,
+    fix: 'set LAZARUS_DATA to a directory on a volume or below /dev/shm',
+  }
+}
+const OVERLAYFS_MAGIC = 0x794c7630
 
 /** Namespaces and overlay mounts, tried: containers often forbid one of them. */
 export async function namespaces(user = process.getuid?.()): Promise<Sight> {
@@ -84,14 +92,12 @@ export async function terraform(settings: Pick<Settings, 'LAZARUS_TERRAFORM'>): 
     const title = `${binary.name} ${binary.version}`
     if (plugin)
       return { ...about, ok: true, detail: `${title}, plugin hetznercloud/hcloud ${plugin.version}` }
-    return {
-      ...about,
-      ok: false,
-      detail: `${title}, without the plugin hetznercloud/hcloud: enough for the sandbox, not for Hetzner Cloud`,
-      fix: 'docs/terraform.md says how to install the plugin; or set LAZARUS_TERRAFORM=none',
-    }
+    const detail = `${title}, but not its plugin hetznercloud/hcloud`
+    const fix =
+      'install the plugin (docs/terraform.md), or set LAZARUS_TERRAFORM=none to call the provider directly'
+    return { ...about, need: 'cloud', ok: false, detail, fix }
   } catch (error) {
-    return { ...about, need: 'up', ok: false, detail: messageOf(error), fix: INSTALL }
+    return { ...about, need: 'all', ok: false, detail: messageOf(error), fix: INSTALL }
   }
 }
 
@@ -99,25 +105,24 @@ const INSTALL = 'install OpenTofu (https://opentofu.org) or Terraform'
 
 /** What a real cloud asks for; the sandbox brings its own. */
 export function credentials(settings: Settings): Sight {
-  const wanted = ['HCLOUD_TOKEN', 'CLOUDFLARE_API_TOKEN', 'LAZARUS_ZONE'] as const
-  const absent = wanted.filter(name => !settings[name])
+  const absent = (['HCLOUD_TOKEN', 'CLOUDFLARE_API_TOKEN'] as const).filter(name => !settings[name])
   return {
     name: 'provider tokens',
-    need: 'optional',
+    need: 'cloud',
     ok: absent.length === 0,
-    detail:
-      absent.length === 0
-        ? 'set'
-        : `not set: ${absent.join(', ')}; needed for a real cloud, not for the sandbox`,
-    fix: 'README.md, "From the sandbox to a real cloud"',
+    detail: absent.length === 0 ? 'set' : `not set: ${absent.join(', ')}`,
+    fix: 'set them for a real cloud, or use the sandbox: lazarus up --sandbox',
   }
 }
 
 /** What only `make test` needs. */
 export function testPrograms(): Sight[] {
   const packages = { chromium: 'chromium', luajit: 'luajit2', luacheck: 'lua-check', busted: 'lua-busted' }
-  return Object.entries(packages).map(([file, debianPackage]) => ({
-    ...program(file, file, debianPackage),
-    need: 'tests' as const,
+  return Object.entries(packages).map(([program, debianPackage]) => ({
+    name: program,
+    need: 'tests',
+    ok: which(program) !== undefined,
+    detail: which(program) ?? `no ${program}`,
+    fix: `apt-get install ${debianPackage}`,
   }))
 }

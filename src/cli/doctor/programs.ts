@@ -2,13 +2,13 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { childEnvironment } from '../../config/env.js'
+import { programEnvironment, searchPath } from '../../adapters/sandbox/run.js'
 
 const run = promisify(execFile)
 
-/** Where a program is, on PATH or where Debian keeps programs of the administrator; undefined when it is not here. */
+/** Where a program is, on PATH or where Debian keeps those of the administrator; undefined when it is not here. */
 export function which(program: string): string | undefined {
-  const directories = [...(childEnvironment().PATH ?? '').split(':'), '/usr/sbin', '/sbin'].filter(Boolean)
+  const directories = searchPath().split(':').filter(Boolean)
   return directories.map(directory => path.join(directory, program)).find(isExecutable)
 }
 
@@ -19,7 +19,7 @@ export async function ask(
   timeout = 10_000,
 ): Promise<{ ok: boolean; text: string }> {
   try {
-    const { stdout, stderr } = await run(program, argv, { env: childEnvironment(), timeout })
+    const { stdout, stderr } = await run(program, argv, { env: programEnvironment(), timeout })
     return { ok: true, text: `${stdout}${stderr}`.trim() }
   } catch (error) {
     const { stdout = '', stderr = '', message } = error as Error & { stdout?: string; stderr?: string }
