@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { connect as openSocket, type Socket } from 'node:net'
-import { NodeSSH } from 'node-ssh'
+import { NodeSSH, SSHError } from 'node-ssh'
 import ssh2, { type Client, type ConnectConfig, type ServerHostKeyAlgorithm } from 'ssh2'
 import { PortError } from '../../core/errors.js'
 import type { SshHost } from '../../ports/ssh.js'
@@ -48,10 +48,12 @@ export async function connect(
   })
   await opening.catch(error => {
     if (mismatch || /no matching host key/i.test(String(error))) throw keyMismatch(host)
+    // node-ssh says so, with the code of a timeout, when the other side hangs up.
+    if (error instanceof SSHError) throw closedEarly()
     throw sshError(error)
   })
   const client = ssh.connection
-  if (!client) throw new PortError('connection-lost', 'the connection ended at once', { retryable: true })
+  if (!client) throw closedEarly()
   return { ssh, client }
 }
 
@@ -78,8 +80,7 @@ function readKey(sock: Socket): Promise<string> {
         return false
       },
     }
-    const closed = () =>
-      reject(new PortError('connection-lost', 'closed before it showed a key', { retryable: true }))
+    const closed = () => reject(closedEarly())
     new ssh2.Client().on('error', reject).on('close', closed).connect(config)
   })
 }
@@ -119,6 +120,9 @@ function parseHostKey(line: string): { algorithm: ServerHostKeyAlgorithm; blob: 
 
 const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest()
 const sameBytes = (a: Buffer, b: Buffer) => timingSafeEqual(digest(a), digest(b))
+
+const closedEarly = () =>
+  new PortError('connection-lost', 'the other side hung up before the login', { retryable: true })
 
 const keyMismatch = ({ address, port }: SshHost) =>
   new PortError(

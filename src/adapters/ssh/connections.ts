@@ -1,5 +1,5 @@
 import pLimit, { type LimitFunction } from 'p-limit'
-import { PortError } from '../../core/errors.js'
+import { messageOf, PortError } from '../../core/errors.js'
 import type { SshHost } from '../../ports/ssh.js'
 import { type Connection, connect } from './connect.js'
 import { sshError } from './errors.js'
@@ -57,7 +57,9 @@ export class Connections {
     const forget = () => {
       if (line.connection === connection) delete line.connection
     }
-    const connection = this.identity().then(key => connect(host, key, forget, this.closing.signal))
+    const connection = this.identity()
+      .catch(noIdentity)
+      .then(key => connect(host, key, forget, this.closing.signal))
     connection.catch(forget)
     return connection
   }
@@ -79,5 +81,12 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
     promise
       .then(resolve, error => reject(sshError(error)))
       .finally(() => signal.removeEventListener('abort', stop))
+  })
+}
+
+function noIdentity(cause: unknown): never {
+  throw new PortError('bad-identity', `our private SSH key cannot be had: ${messageOf(cause)}`, {
+    retryable: false,
+    cause,
   })
 }

@@ -7,7 +7,6 @@ interface SshFailure extends Error {
   reason?: number
 }
 
-const SFTP_PERMISSION_DENIED = 3
 const LEVELS: Record<string, string> = {
   'client-authentication': 'authentication-failed',
   'client-timeout': 'connect-timeout',
@@ -24,12 +23,12 @@ export function sshError(error: unknown, fallback = 'connection-lost'): PortErro
   if (error instanceof PortError) return error
   const failure = error as SshFailure
   const options = { retryable: true, cause: error }
-  if (failure.code === SFTP_PERMISSION_DENIED)
-    return new PortError('permission-denied', failure.message, { ...options, retryable: false })
   if (failure.message?.startsWith('Cannot parse privateKey'))
     return new PortError('bad-identity', 'our private SSH key cannot be read', { retryable: false })
   if (typeof failure.code === 'string' && /^E[A-Z]+$/.test(failure.code))
     return new PortError(failure.code, failure.message, options)
   if (failure.reason !== undefined) return new PortError('channel-refused', failure.message, options)
+  if (failure.message?.startsWith('Connection lost'))
+    return new PortError('connection-lost', failure.message, options)
   return new PortError(LEVELS[failure.level ?? ''] ?? fallback, failure.message ?? String(error), options)
 }

@@ -9,6 +9,7 @@ import { sshError } from './errors.js'
 import { exec } from './exec.js'
 
 const MKDIR_TIMEOUT = 30_000
+const SFTP_PERMISSION_DENIED = 3
 
 const filesSchema = z.array(
   z.object({
@@ -39,8 +40,14 @@ export async function put(
     await ssh.withSFTP(sftp => abortable(sftp, signal, () => replaceAll(sftp, files)))
   } catch (error) {
     signal.throwIfAborted()
-    throw sshError(error, 'upload-failed')
+    throw uploadError(error)
   }
+}
+
+function uploadError(error: unknown): PortError {
+  if ((error as { code?: unknown }).code !== SFTP_PERMISSION_DENIED) return sshError(error, 'upload-failed')
+  const message = 'the user we log in as may not write there'
+  return new PortError('permission-denied', message, { retryable: false, cause: error })
 }
 
 function checkFiles(files: readonly RemoteFile[]): void {

@@ -126,9 +126,31 @@ describe('ssh on a bad day', () => {
     const { port } = rude.address() as { port: number }
     const ssh = createSsh({ identity: async () => sshd.identity })
     await expect(ssh.exec({ ...sshd.host, port }, ['true'], options, never)).rejects.toMatchObject({
+      code: 'connection-lost',
       retryable: true,
     })
-    await expect(ssh.hostKey('127.0.0.1', port, never)).rejects.toMatchObject({ retryable: true })
+    await expect(ssh.hostKey('127.0.0.1', port, never)).rejects.toMatchObject({
+      code: 'connection-lost',
+      retryable: true,
+    })
+  })
+
+  test('a host without a key of the pinned kind does not show the pinned key', async () => {
+    const { ssh, host } = await through()
+    const hostKey = `ecdsa-sha2-nistp256 ${Buffer.from('another').toString('base64')}`
+    await expect(ssh.exec({ ...host, hostKey }, ['true'], options, never)).rejects.toMatchObject({
+      code: 'host-key-mismatch',
+      retryable: false,
+    })
+  })
+
+  test('an identity that cannot be had says why and is not retried', async () => {
+    const ssh = createSsh({ identity: () => Promise.reject(new Error('the vault is shut')) })
+    await expect(ssh.exec(sshd.host, ['true'], options, never)).rejects.toMatchObject({
+      code: 'bad-identity',
+      retryable: false,
+      message: expect.stringContaining('the vault is shut'),
+    })
   })
 
   test('huge output is cut, said to be cut, and does not block the command', async () => {
