@@ -76,9 +76,9 @@ function operation(route: AnyRoute): Json {
   }
 }
 
-/** `POST /pools/{name}/scale-out` is `postPoolsScaleOut`. */
-const operationId = ({ method, path }: AnyRoute): string => {
-  const words = path.split(/[/-]/).map(word => word.replace(/^\{(\w+)\}$/, 'By-$1').replace('-', ''))
+/** `POST /pools/{name}/scale-out` is `postPoolsByNameScaleOut`. */
+function operationId({ method, path }: AnyRoute): string {
+  const words = path.replaceAll(/\{(\w+)\}/g, 'by-$1').split(/[/-]/)
   return method + words.map(word => word.charAt(0).toUpperCase() + word.slice(1)).join('')
 }
 

@@ -22,6 +22,8 @@ export interface TestApi {
   url: string
   deps: ApiDeps
   engine: FakeEngine
+  /** What ends the API before its server. */
+  close(): void
   /** A request with the admin token and a JSON body; `headers` may replace both. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<TestAnswer>
 }
@@ -122,7 +124,7 @@ export async function startApi(change: (deps: ApiDeps) => Partial<ApiDeps> = () 
   await once(server, 'listening')
   afterAll(() => stop(server, api))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { url, deps, engine, call: (...request) => call(url, ...request) }
+  return { url, deps, engine, close: () => api.close(), call: (...request) => call(url, ...request) }
 }
 
 async function stop(server: Server, api: { close(): void }): Promise<void> {
