@@ -172,6 +172,7 @@ describe('configurations', () => {
     expect(await configs.latest('edge-1')).toBe(a)
     expect(await configs.read('edge-1', b)).toBe('b')
     expect(await configs.read('edge-2', b)).toBeNull()
+    await configs.store('edge-2', 'for a node that is gone')
     expect(await configs.latest('edge-2')).toBeNull()
   })
 
