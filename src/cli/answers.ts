@@ -44,6 +44,27 @@ export type RunStatus = Run['status']
 
 export const started = z.looseObject({ run: text })
 
+/** What a dry run answers. */
+export const preview = z.looseObject({
+  nodes: z.array(z.looseObject({ name: text, fqdn: text })),
+  records: z.array(z.looseObject({ name: text, type: text })),
+  steps: z.array(z.looseObject({ job: text, target: text, summary: text })),
+  monthlyPrice: z.number(),
+  currency: text,
+})
+export type Preview = z.output<typeof preview>
+
+export const notice = z.looseObject({ kind: text, subject: text, text, at: text })
+
+export const orphans = z.looseObject({
+  machines: z.array(
+    z.looseObject({ name: text, type: text, location: text, monthlyPrice: z.number(), currency: text }),
+  ),
+  records: z.array(z.looseObject({ name: text, type: text, values: z.array(text) })),
+  states: z.array(text),
+})
+export type Orphans = z.output<typeof orphans>
+
 export const pool = z.looseObject({
   name: text,
   zone: text,

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { auditEntry, madeToken, pageOf, subscription, token } from '../answers.js'
+import { auditEntry, madeToken, notice, pageOf, subscription, token } from '../answers.js'
 import { type Cli, collect, integer, moment, named, remote } from '../command.js'
 import { table, when } from '../output.js'
 
-/** `token`, `subscriptions`, `audit` and `ssh-key`. */
+/** `token`, `subscriptions`, `audit`, `notices` and `ssh-key`. */
 export function addAccess(program: Command, cli: Cli): void {
   addTokens(
     program.command('token').alias('tokens').description('keys to the API: list, create, revoke'),
@@ -23,6 +23,15 @@ export function addAccess(program: Command, cli: Cli): void {
   remote<{ limit: number }>(cli, audit, async ({ api, output, options }) => {
     const items = await api.list('/audit', auditEntry, {}, options.limit)
     const rows = items.map(({ at, actor, action, target }) => ({ time: when(at), actor, action, target }))
+    output.result(items, table(rows, 'nothing yet'))
+  })
+  const notices = program
+    .command('notices')
+    .description('what the operators were told: nodes that died or came back, runs that failed')
+    .option('--limit <count>', 'at most so many', integer, 50)
+  remote<{ limit: number }>(cli, notices, async ({ api, output, options }) => {
+    const items = await api.list('/notifications', notice, {}, options.limit)
+    const rows = items.map(({ at, kind, text }) => ({ time: when(at), kind, notice: text }))
     output.result(items, table(rows, 'nothing yet'))
   })
   const key = program

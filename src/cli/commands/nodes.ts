@@ -47,9 +47,10 @@ export function addNodes(program: Command, cli: Cli): void {
   const resurrect = nodes
     .command('resurrect <node>')
     .description('replace a dead node by a new machine of the same name')
+    .option('--force', 'even though it is not dead')
     .option('--wait', WAIT)
-  remote<{ wait?: boolean }>(cli, resurrect, (context, name = '') =>
-    startRun(context, 'POST', `${named('nodes', name)}/resurrect`),
+  remote<{ force?: boolean; wait?: boolean }>(cli, resurrect, (context, name = '') =>
+    startRun(context, 'POST', `${named('nodes', name)}/resurrect`, { force: context.options.force === true }),
   )
   addAdopt(program, cli)
 }

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { pool } from '../answers.js'
-import { type Cli, collect, named, remote, startRun, wholeNumber } from '../command.js'
+import { type Preview, pool, preview } from '../answers.js'
+import { type Cli, type Context, collect, named, remote, startRun, wholeNumber } from '../command.js'
 import { usage } from '../exit.js'
-import { table } from '../output.js'
+import { pad, table } from '../output.js'
 
 interface PoolOptions {
   zone?: string
@@ -75,36 +75,54 @@ const createCommand = (pools: Command): Command =>
     .option('--image <image>', 'operating system image')
     .option('--no-resurrect', 'do not replace dead nodes without being asked')
 
+interface ScaleOptions {
+  node?: string[]
+  dryRun?: boolean
+  wait?: boolean
+}
+
 function addScaling(program: Command, cli: Cli): void {
   const out = program
     .command('scale-out <pool> <count>')
     .description('raise more machines in a pool')
     .option('--dry-run', 'only say what would be done, and its monthly price')
     .option('--wait', 'stay until it is done and show how it goes')
-  remote<{ dryRun?: boolean; wait?: boolean }>(cli, out, async (context, name = '', count = '') => {
-    const path = `${named('pools', name)}/scale-out`
-    const body = { count: wholeNumber(count) }
-    if (!context.options.dryRun) return startRun(context, 'POST', path, body)
-    const plan = await context.api.send('POST', path, z.looseObject({}), { body, query: { dryRun: true } })
-    context.output.result(plan, JSON.stringify(plan, null, 2))
-  })
+  remote<ScaleOptions>(cli, out, (context, name = '', count = '') =>
+    scale(context, `${named('pools', name)}/scale-out`, { count: wholeNumber(count) }),
+  )
   const down = program
     .command('scale-in <pool> [count]')
     .description('retire machines of a pool: the newest, or those named')
     .option('--node <node>', 'this node (repeatable)', collect)
     .option('--dry-run', 'only say what would be done')
     .option('--wait', 'stay until it is done and show how it goes')
-  remote<{ node?: string[]; dryRun?: boolean; wait?: boolean }>(
-    cli,
-    down,
-    async (context, name = '', count) => {
-      const { node: nodes, dryRun } = context.options
-      if ((count === undefined) === (nodes === undefined)) throw usage('give a count, or nodes with --node')
-      const path = `${named('pools', name)}/scale-in`
-      const body = nodes ? { nodes } : { count: wholeNumber(count ?? '') }
-      if (!dryRun) return startRun(context, 'POST', path, body)
-      const plan = await context.api.send('POST', path, z.looseObject({}), { body, query: { dryRun: true } })
-      context.output.result(plan, JSON.stringify(plan, null, 2))
-    },
-  )
+  remote<ScaleOptions>(cli, down, (context, name = '', count) => {
+    const { node: nodes } = context.options
+    if ((count === undefined) === (nodes === undefined)) throw usage('give a count, or nodes with --node')
+    return scale(
+      context,
+      `${named('pools', name)}/scale-in`,
+      nodes ? { nodes } : { count: wholeNumber(count ?? '') },
+    )
+  })
+}
+
+async function scale(context: Context<ScaleOptions>, path: string, body: object): Promise<void> {
+  if (!context.options.dryRun) return startRun(context, 'POST', path, body)
+  const plan = await context.api.send('POST', path, preview, { body, query: { dryRun: true } })
+  context.output.result(plan, previewText(plan))
+}
+
+function previewText({ nodes, records, steps, monthlyPrice, currency }: Preview): string {
+  const price = `${monthlyPrice.toFixed(2)} ${currency}`.trim()
+  return [
+    'nodes',
+    ...nodes.map(({ name, fqdn }) => `  ${name}  ${fqdn}`),
+    'records',
+    ...records.map(({ type, name }) => `  ${type}  ${name}`),
+    'steps',
+    ...steps.map(({ target, job, summary }) => `  ${pad(target, 10)} ${pad(job, 18)} ${summary}`),
+    `monthly price: ${price}`,
+    'Nothing has been done.',
+  ].join('\n')
 }
