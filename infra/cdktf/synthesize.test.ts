@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { synthesize } from './synthesize.js'
 
@@ -33,6 +34,12 @@ describe('machine stack', () => {
       lifecycle: { ignore_changes: 'all' },
     })
     expect(imported).toBeUndefined()
+  })
+
+  it('wants the plugin that the installation fetches', () => {
+    const text = readFileSync(new URL('plugin/main.tf.json', import.meta.url), 'utf8')
+    const { required_providers } = read('plugin').terraform
+    expect(JSON.parse(text)).toEqual({ terraform: { required_providers } })
   })
 
   it('marks the user data as sensitive', () => {

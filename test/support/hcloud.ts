@@ -23,7 +23,12 @@ export async function startHcloud() {
     rateLimit: errorBody('rate_limit_exceeded', 'limit of requests reached'),
     serverError: errorBody('service_error', 'something is broken here'),
   }
+  let requests = 0
   const app = express()
+    .use((_request, _response, next) => {
+      requests += 1
+      next()
+    })
     .use(express.json(), injectFaults(faults, refusals))
     .use('/v1', hcloudRouter({ store, servers, actions, firewalls, faults, subnet: 1, ipv6: true }))
   const server = app.listen(0, '127.0.0.1')
@@ -35,6 +40,8 @@ export async function startHcloud() {
     faults,
     machines,
     servers,
+    /** How many requests came so far. */
+    requests: () => requests,
     /** What was ordered and removed, in order. */
     events,
     close: async () => {

@@ -1,5 +1,70 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { computeWorld } from '../../../test/support/compute-world.js'
 import { tempDir } from '../../../test/support/temp.js'
+import { until } from '../../../test/support/wait.js'
 import { computeConformance } from '../../ports/compute.conformance.js'
 
 computeConformance('direct calls', () => computeWorld('none', tempDir()))
+
+describe('a machine on its way out', () => {
+  const spec = {
+    key: 'edge-1.1',
+    name: 'edge-1',
+    pool: 'edge',
+    offers: [{ type: 'cx22', location: 'fsn1' }],
+    image: 'debian-12',
+    userData: '',
+  }
+  const { signal } = new AbortController()
+  const ignore = () => undefined
+  let world: Awaited<ReturnType<typeof computeWorld>>
+  let open = (): void => undefined
+
+  beforeEach(async () => {
+    world = await computeWorld('none', tempDir())
+    await world.compute.create(spec, signal, ignore)
+    const gate = new Promise<void>(resolve => {
+      open = resolve
+    })
+    const erase = world.cloud.machines.erase.bind(world.cloud.machines)
+    world.cloud.machines.erase = id => gate.then(() => erase(id))
+    for (const server of world.cloud.servers.list()) world.cloud.servers.delete(server)
+  })
+  afterEach(() => {
+    open()
+    return world.close()
+  })
+
+  it('counts as gone, and its name is waited for before it is used again', async () => {
+    expect(await world.compute.find(spec.key, signal)).toBeNull()
+    expect(await world.compute.list(signal)).toEqual([])
+    const creating = world.compute.create(spec, signal, ignore)
+    open()
+    await creating
+    expect(world.cloud.events.after(0, 'server.created')).toHaveLength(2)
+    expect(await world.servers()).toEqual([spec.key])
+  })
+
+  it('is only destroyed once it is gone', async () => {
+    let done = false
+    const destroying = world.compute.destroy(spec.key, signal, ignore).then(() => {
+      done = true
+    })
+    await until(() => world.cloud.requests() > 6, { what: 'repeated looks' })
+    expect(done).toBe(false)
+    open()
+    await destroying
+    expect(await world.servers()).toEqual([])
+  })
+
+  it('is not waited for after an abort', async () => {
+    const reason = new Error('cancelled')
+    await expect(
+      world.compute.create(spec, AbortSignal.any([AbortSignal.abort(reason)]), ignore),
+    ).rejects.toBe(reason)
+    const control = new AbortController()
+    const creating = world.compute.create(spec, control.signal, ignore)
+    control.abort(reason)
+    await expect(creating).rejects.toBe(reason)
+  })
+})
