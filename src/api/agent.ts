@@ -1,5 +1,7 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type RequestHandler, type Router } from 'express'
 import type { z } from 'zod'
+import type { BeatQueue } from '../queue/heartbeats.js'
 import { enrolAgent, recordAck, registerAgent } from '../store/agents.js'
 import { desiredConfig } from '../store/configs.js'
 import type { AgentDirectory } from './agent-directory.js'
@@ -12,21 +14,32 @@ import type { BeatCounts } from './metrics.js'
 import { fieldErrors, invalid } from './mount.js'
 import { Problem } from './problem.js'
 
+/** What serves the agents: their routes, and the handler of beats by itself, for the server to take a short cut. */
+export interface AgentSide {
+  router: Router
+  heartbeat: (req: IncomingMessage, res: ServerResponse) => Promise<void>
+}
+
 /** Serves the agents on the machines. Their keys open nothing else, and no token of a person opens this. */
-export function createAgentRouter(
+export function createAgentSide(
   deps: ApiDeps,
   parts: { agents: AgentDirectory; failedAuth: FailedAuth; counts: BeatCounts },
-): Router {
+): AgentSide {
   const { agents, failedAuth, counts } = parts
-  const { heartbeatInterval, missedBeats } = deps.settings
   const authenticate = createAuthenticate(agents, failedAuth)
+  const add: BeatQueue['add'] = beat => deps.beats.add(beat)
+  const heartbeat = createHeartbeat({ agents, authenticate, key: presentedToken, add, counts })
+  const router = createRouter(deps, authenticate, failedAuth)
+  router.post('/heartbeat', (req, res) => heartbeat(req, res))
+  return { router, heartbeat }
+}
+
+type FindNode = (req: IncomingMessage) => Promise<string>
+
+function createRouter(deps: ApiDeps, authenticate: FindNode, failedAuth: FailedAuth): Router {
+  const { heartbeatInterval, missedBeats } = deps.settings
   const router = express.Router()
   const json = express.json({ limit: '64kb', type: () => true })
-
-  router.post(
-    '/heartbeat',
-    createHeartbeat({ agents, authenticate, key: presentedToken, add: beat => deps.beats.add(beat), counts }),
-  )
   router.post('/enrol', json, async (req, res) => {
     const { node, token } = read(enrolSchema, req)
     const key = await enrolAgent(deps.db, node, token)
@@ -61,8 +74,8 @@ export function createAgentRouter(
 
 /** Finds the node behind a key: from memory, else from the database. Throws 401, or 429 after too many failures. */
 const createAuthenticate =
-  (agents: AgentDirectory, failedAuth: FailedAuth) =>
-  async (req: Request): Promise<string> => {
+  (agents: AgentDirectory, failedAuth: FailedAuth): FindNode =>
+  async req => {
     const key = presentedToken(req)
     const node = key && (agents.known(key) ?? (await agents.admit(key)))
     if (node) return node
@@ -71,7 +84,7 @@ const createAuthenticate =
   }
 
 const withNode =
-  (authenticate: (req: Request) => Promise<string>): RequestHandler =>
+  (authenticate: FindNode): RequestHandler =>
   async (req, res, next) => {
     res.locals.node = await authenticate(req)
     next()

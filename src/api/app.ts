@@ -1,8 +1,10 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type Express } from 'express'
+import type { Logger } from 'pino'
 import { messageOf } from '../core/errors.js'
 import { newId } from '../store/ids.js'
 import { ensureAdminToken } from '../store/tokens.js'
-import { createAgentRouter } from './agent.js'
+import { type AgentSide, createAgentSide } from './agent.js'
 import { createAgentDirectory } from './agent-directory.js'
 import { createGatekeeper, notAuthenticated, presentedToken } from './auth.js'
 import type { ApiDeps } from './deps.js'
@@ -10,6 +12,7 @@ import { docsPage } from './docs-page.js'
 import { toProblem } from './errors.js'
 import { createFailedAuth } from './failed-auth.js'
 import { createHealthRouter } from './health.js'
+import { HEARTBEAT_PATH } from './heartbeat.js'
 import { createMetrics } from './metrics.js'
 import { type Authenticate, mountRoutes } from './mount.js'
 import { openApiDocument } from './openapi.js'
@@ -22,9 +25,10 @@ import { ALL_SCOPES } from './scopes.js'
 import { securityHeaders } from './security.js'
 import { terraformStateRouter } from './terraform-state.js'
 
-/** The API, ready to be given to `http.createServer`. */
+/** The API, ready to be served. */
 export interface Api {
-  app: Express
+  /** For `http.createServer`. */
+  handler: RequestListener
   /** The admin token when this call made it: to be shown once. */
   newAdminToken: string | null
   /** Ends event streams and timers; the server and what was passed in stay the caller's. */
@@ -56,8 +60,9 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   ).unref()
 
   const app = bareApp()
-  // Agents come first: a beat does not pay for logging, headers and routes meant for people.
-  app.use('/api/v1/agent', createAgentRouter(deps, { agents, failedAuth, counts: metrics.beats }))
+  const agentSide = createAgentSide(deps, { agents, failedAuth, counts: metrics.beats })
+  // Agents come first: they do not pay for logging, headers and routes meant for people.
+  app.use('/api/v1/agent', agentSide.router)
   app.use(
     '/tf-state',
     terraformStateRouter({ db, clock, sealer: deps.sealer, password: settings.statePassword }),
@@ -80,9 +85,9 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
       `Nothing is served at ${req.method} ${req.path.slice(0, 200)}: see /docs.`,
     )
   })
-  app.use(answerError(deps))
+  app.use(answerError(log))
   return {
-    app,
+    handler: withShortCut(app, agentSide.heartbeat, log),
     newAdminToken,
     close() {
       closing.abort()
@@ -110,13 +115,29 @@ function mountDocs(app: Express): void {
   })
 }
 
-/** The last stop: whatever was thrown becomes a problem document; what is our fault is logged with its cause. */
-const answerError =
-  ({ log }: Pick<ApiDeps, 'log'>): ErrorRequestHandler =>
-  (error, req, res, _next) => {
-    const problem = toProblem(error)
-    const requestId = String(res.locals.requestId ?? newId('q'))
-    if (problem.status === 500) log.error({ err: error, requestId, method: req.method }, 'a request failed')
-    if (res.headersSent) res.destroy()
-    else sendProblem(res, problem, requestId)
+/** Beats are by far the most frequent requests: they go past Express, which would cost more than all else. */
+const withShortCut =
+  (app: Express, heartbeat: AgentSide['heartbeat'], log: Logger): RequestListener =>
+  (req, res) => {
+    if (req.url !== HEARTBEAT_PATH || req.method !== 'POST') app(req, res)
+    else heartbeat(req, res).catch(error => answer(error, req, res, newId('q'), log))
   }
+
+const answerError =
+  (log: Logger): ErrorRequestHandler =>
+  (error, req, res, _next) =>
+    answer(error, req, res, String(res.locals.requestId ?? newId('q')), log)
+
+/** The last stop: whatever was thrown becomes a problem document; what is our fault is logged with its cause. */
+function answer(
+  error: unknown,
+  req: IncomingMessage,
+  res: ServerResponse,
+  requestId: string,
+  log: Logger,
+): void {
+  const problem = toProblem(error)
+  if (problem.status === 500) log.error({ err: error, requestId, method: req.method }, 'a request failed')
+  if (res.headersSent) res.destroy()
+  else sendProblem(res, problem, requestId)
+}

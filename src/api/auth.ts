@@ -1,4 +1,4 @@
-import type { Request } from 'express'
+import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../ports/clock.js'
 import type { Db } from '../store/client.js'
 import { activeTokens, hashToken, type TokenGrant } from '../store/tokens.js'
@@ -85,7 +85,7 @@ export function createGatekeeper(db: Db, clock: Clock): Gatekeeper {
 }
 
 /** The secret in `Authorization: Bearer <secret>` (or `App <secret>`), undefined when there is none. */
-export function presentedToken(req: Pick<Request, 'headers'>): string | undefined {
+export function presentedToken(req: Pick<IncomingMessage, 'headers'>): string | undefined {
   const header = req.headers.authorization
   const space = header?.indexOf(' ') ?? -1
   if (header === undefined || space < 0 || header.length > 512) return undefined

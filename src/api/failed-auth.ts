@@ -1,4 +1,4 @@
-import type { Request } from 'express'
+import type { IncomingMessage } from 'node:http'
 import { ipKeyGenerator, MemoryStore } from 'express-rate-limit'
 import { Problem } from './problem.js'
 
@@ -9,7 +9,7 @@ const WINDOW = 60_000
 /** Counts failed authentication by address. Successful requests never touch it, so heartbeats do not pay for it. */
 export interface FailedAuth {
   /** Counts one failure. Throws 429 with Retry-After once the address has spent its allowance. */
-  count(req: Pick<Request, 'ip'>): Promise<void>
+  count(req: IncomingMessage): Promise<void>
   close(): void
 }
 
@@ -19,7 +19,7 @@ export function createFailedAuth(limit = LIMIT): FailedAuth {
   store.init({ windowMs: WINDOW } as Parameters<typeof store.init>[0])
   return {
     async count(req) {
-      const { totalHits, resetTime } = await store.increment(ipKeyGenerator(req.ip ?? '::'))
+      const { totalHits, resetTime } = await store.increment(ipKeyGenerator(req.socket.remoteAddress ?? '::'))
       if (totalHits <= limit) return
       const seconds = Math.ceil(((resetTime?.getTime() ?? Date.now() + WINDOW) - Date.now()) / 1000)
       throw new Problem(

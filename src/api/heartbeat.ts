@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Beat } from '../store/nodes.js'
 import type { AgentDirectory } from './agent-directory.js'
 import { beatSchema } from './agent-schemas.js'
@@ -9,18 +9,21 @@ import { Problem } from './problem.js'
 /** No honest beat is longer, in bytes. */
 const MAX_BEAT = 4_096
 
+/** Where agents send their beats. */
+export const HEARTBEAT_PATH = '/api/v1/agent/heartbeat'
+
 /**
- * Answers a beat once it is in the queue. This is the one hot path of the API: it reads its body itself, answers
- * from memory and skips the logging, parsing and headers that other routes have.
+ * Answers a beat once it is in the queue. This is the one hot path of the API: it needs no Express, reads its body
+ * itself, answers from memory and skips the logging and the headers that other routes have. Throws `Problem`.
  */
 export function createHeartbeat(options: {
   agents: AgentDirectory
   /** The node behind a request's key; throws 401. */
-  authenticate: (req: Request) => Promise<string>
-  key: (req: Request) => string | undefined
+  authenticate: (req: IncomingMessage) => Promise<string>
+  key: (req: IncomingMessage) => string | undefined
   add: (beat: Beat) => Promise<void>
   counts: BeatCounts
-}): RequestHandler {
+}): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   const { agents, counts } = options
   return async (req, res) => {
     const text = await readText(req)
@@ -61,7 +64,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function readText(req: Request): Promise<string> {
+function readText(req: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = ''
     req.setEncoding('utf8')

@@ -42,7 +42,8 @@ export function createMetrics(db: Db): Metrics {
 function addFleetGauges(registry: Registry, db: Db): void {
   let reading: Promise<Counts> | undefined
   const counts = () => {
-    reading ??= countAll(db)
+    if (reading) return reading
+    reading = countAll(db)
     const forget = () => {
       reading = undefined
     }

@@ -1,4 +1,4 @@
-import type { Response } from 'express'
+import type { ServerResponse } from 'node:http'
 
 /** One bad field of a request: where it is (`body.count`, `query.limit`) and what to write there instead. */
 export interface FieldError {
@@ -59,20 +59,20 @@ export const badField = (field: string, message: string): Problem =>
   new Problem(422, 'invalid-request', `${field}: ${message}`, { errors: [{ field, message }] })
 
 /** Answers with RFC 9457 problem JSON. */
-export function sendProblem(res: Response, problem: Problem, requestId: string): void {
-  res
-    .status(problem.status)
-    .set({ ...problem.headers, 'cache-control': 'no-store' })
-    .type('application/problem+json')
-    .send(
-      JSON.stringify({
-        type: `urn:lazarus:problem:${problem.code}`,
-        title: TITLES[problem.status] ?? 'Error',
-        status: problem.status,
-        code: problem.code,
-        detail: problem.message,
-        ...(problem.errors.length > 0 ? { errors: problem.errors } : {}),
-        requestId,
-      }),
-    )
+export function sendProblem(res: ServerResponse, problem: Problem, requestId: string): void {
+  const { status, code, message: detail, errors } = problem
+  const text = JSON.stringify({
+    type: `urn:lazarus:problem:${code}`,
+    title: TITLES[status] ?? 'Error',
+    ...{ status, code, detail },
+    ...(errors.length > 0 ? { errors } : {}),
+    requestId,
+  })
+  res.writeHead(status, {
+    ...problem.headers,
+    'cache-control': 'no-store',
+    'content-type': 'application/problem+json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+  })
+  res.end(text)
 }

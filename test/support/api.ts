@@ -120,7 +120,7 @@ export async function startApi(change: (deps: ApiDeps) => Partial<ApiDeps> = () 
   }
   const deps = { ...base, ...change(base) }
   const api = await createApi(deps)
-  const server = createServer(api.app).listen(0, '127.0.0.1')
+  const server = createServer(api.handler).listen(0, '127.0.0.1')
   await once(server, 'listening')
   afterAll(() => stop(server, api))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
