@@ -32,7 +32,8 @@ export async function serveApi(plane: ControlPlane): Promise<ServingApi> {
     },
   })
   const servers: Server[] = []
-  for (const address of settings.LAZARUS_LISTEN) servers.push(await listen(createServer(api.app), address))
+  for (const address of settings.LAZARUS_LISTEN)
+    servers.push(await listen(createServer(api.handler), address))
   const listening = keepListening(plane.redisUrl)
   return {
     url: urlOf(servers[0] as Server),
