@@ -37,6 +37,12 @@ test('an installation that broke off is seen, and repaired by the next try', asy
   expect(ran()).toContain('--configure -a')
 })
 
+test('a Docker that answers from a half configured package is not enough', async () => {
+  const { world, job } = machine()
+  world.ssh.answer('--configure -a', { code: 1, stderr: 'docker.io: broken off' })
+  await expect(job.run(input, 2)).rejects.toMatchObject({ message: expect.stringContaining('broken off') })
+})
+
 test('a package manager that claims success without Docker is not believed', async () => {
   const { world, job } = machine()
   world.ssh.answer('docker version', { code: 127 })

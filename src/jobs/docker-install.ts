@@ -30,11 +30,11 @@ export const dockerInstall = defineJob({
 
   async run(ctx) {
     const { host } = ctx.input
+    // After a try that broke off, Docker may answer although its package is half configured: first put that right.
+    if (ctx.attempt > 1) await runAll(ctx, host, repairPackages(), INSTALL)
     const docker = await succeeds(ctx, host, dockerAnswers())
     if (docker && (await succeeds(ctx, host, composeAnswers()))) return {}
     ctx.progress(0.1, 'reading package lists')
-    // Only a try after a failed one finds something half installed.
-    if (ctx.attempt > 1) await runAll(ctx, host, repairPackages(), INSTALL)
     await runAll(ctx, host, [updatePackages()], INSTALL)
     ctx.progress(0.3, 'installing')
     if (!docker) await runAll(ctx, host, [installPackages(DOCKER_PACKAGES), dockerAnswers()], INSTALL)

@@ -34,7 +34,7 @@ function wait(error: unknown, address: string): never {
   if (error.code === 'host-key-mismatch')
     throw new Fatal(
       error.code,
-      `${address} shows another host key than the one we gave it: someone else answers there. Cancel the run.`,
+      `${address} shows another host key than the one we gave: someone else answers there, or the machine was bought by another installation with nodes of the same name. Cancel the run.`,
       { cause: error },
     )
   if (!error.retryable) throw error
