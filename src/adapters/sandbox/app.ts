@@ -24,10 +24,9 @@ export function sandboxApp(parts: HcloudParts & ControlParts & { records: Record
   }
   app.use('/hcloud', injectFaults(parts.faults, hcloud))
   app.use('/cloudflare', injectFaults(parts.faults, cloudflare))
-  const json = express.json({ limit: '1mb', strict: false })
-  app.use('/hcloud/v1', json, hcloudRouter(parts))
-  app.use('/cloudflare/client/v4', json, cloudflareRouter(parts.store, parts.records))
-  app.use('/_sandbox', json, controlRouter(parts))
+  app.use('/hcloud/v1', hcloudRouter(parts))
+  app.use('/cloudflare/client/v4', cloudflareRouter(parts.store, parts.records))
+  app.use('/_sandbox', controlRouter(parts))
   app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
     if (response.headersSent) return next(error)
     const status =

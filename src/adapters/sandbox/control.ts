@@ -4,7 +4,7 @@ import { machineAddress } from './addresses.js'
 import type { Events } from './events.js'
 import { type Fault, type Faults, faultSchema } from './faults.js'
 import type { Servers } from './hcloud/servers.js'
-import { fieldErrors, isBadJson, queryText } from './http.js'
+import { fieldErrors, isBadJson, jsonBody, queryText } from './http.js'
 import type { MachineDriver } from './machines/driver.js'
 
 /** What the control interface works on; `describe` is the answer of `GET /_sandbox`. */
@@ -21,6 +21,7 @@ export interface ControlParts {
 export function controlRouter(parts: ControlParts): Router {
   const { faults, servers, events } = parts
   const router = Router()
+  router.use(jsonBody())
   router.get('/', (_request, response) => void response.json(parts.describe()))
   router.get('/faults', (_request, response) => void response.json({ faults: faults.all() }))
   router.post('/faults', (request, response) => postFault(parts, request, response))
@@ -66,9 +67,10 @@ async function postFault(parts: ControlParts, request: Request, response: Respon
   if (!parsed.success) return refuse(response, fieldErrors(parsed.error))
   const fault = parsed.data
   if (fault.kind === 'machine-dies') {
-    const server = parts.servers.find(fault.machine)
-    if (!server) return refuse(response, [{ field: 'machine', message: `there is no '${fault.machine}'` }])
-    await parts.servers.kill(server)
+    const victims = parts.servers.named(fault.machine)
+    if (victims.length === 0)
+      return refuse(response, [{ field: 'machine', message: `there is no '${fault.machine}'` }])
+    for (const server of victims) await parts.servers.kill(server)
   } else {
     parts.faults.add(fault)
     strike(parts, fault)
@@ -79,7 +81,7 @@ async function postFault(parts: ControlParts, request: Request, response: Respon
 
 /** The running machines that a fault is about. */
 const struck = ({ servers }: ControlParts, machine: string | undefined) =>
-  servers.list().filter(s => machine === undefined || s.name === machine || String(s.id) === machine)
+  machine === undefined ? servers.list() : servers.named(machine)
 
 function strike(parts: ControlParts, fault: Fault): void {
   if (fault.kind === 'apt-fails') {

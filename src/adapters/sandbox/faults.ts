@@ -131,7 +131,9 @@ export function injectFaults(faults: Faults, refusals: Refusals) {
 }
 
 function loseAnswer(response: Response): void {
-  // The handlers run to their end and change what they change; only the last byte never leaves.
+  // The handlers run to their end and change what they change; only the answer never leaves.
+  response.writeHead = () => response
+  response.write = () => true
   response.end = () => {
     response.socket?.destroy()
     return response

@@ -1,6 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { Request } from 'express'
+import express, { type Request } from 'express'
 import type { z } from 'zod'
+
+/** Reads JSON bodies of up to 1 MB. Inside each API's router, so that its own handler words the refusals. */
+export const jsonBody = () => express.json({ limit: '1mb', strict: false })
 
 /** A request body that is no JSON, as Express reports it. */
 export const isBadJson = (error: unknown): boolean =>

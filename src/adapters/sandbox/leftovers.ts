@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { LAST, subnetOf } from './addresses.js'
 import { ownerOf, removeBridge } from './machines/network.js'
+import { kill, readProc, startedAt } from './processes.js'
 import { SandboxUnavailable } from './requirements.js'
 
 const ownerSchema = z.object({ pid: z.number().int(), started: z.string() })
@@ -39,20 +40,6 @@ function readOwner(file: string): z.infer<typeof ownerSchema> | null | undefined
   }
 }
 
-/** When a process was started, in ticks since boot: tells it from a later one with the same number. */
-function startedAt(pid: number): string | null {
-  const stat = readProc(`${pid}/stat`)
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
-}
-
-function readProc(path: string): string | null {
-  try {
-    return readFileSync(join('/proc', path), 'utf8')
-  } catch {
-    return null // The process ended meanwhile, which is one of the answers.
-  }
-}
-
 /**
  * Removes what a killed sandbox left of itself: processes and the bridge. Most is gone by itself, since the kernel
  * ends machines with the sandbox, and namespaces and mounts with their last process.
@@ -68,32 +55,17 @@ export async function removeLeftovers(directory: string): Promise<void> {
   }
 }
 
-/** Processes that we start below `directory`: the parents of machines work in it, Pebble is told a file in it. */
+/** Processes that we start below `directory`: machines carry its name in their environment, Pebble in an argument. */
 function processesOf(directory: string): number[] {
   const numbers = readdirSync('/proc').filter(name => /^\d+$/.test(name))
   return numbers.filter(pid => belongs(pid, directory)).map(Number)
 }
 
 function belongs(pid: string, directory: string): boolean {
-  const words = readProc(`${pid}/cmdline`)?.split('\0') ?? []
-  const pebble = words.includes(join(directory, 'acme', 'pebble.json'))
+  const words = (file: string) => readProc(`${pid}/${file}`)?.split('\0') ?? []
+  const pebble = words('cmdline').includes(join(directory, 'acme', 'pebble.json'))
   return (
-    pebble || (words.includes('unshare') && workingDirectory(pid).startsWith(join(directory, 'machines/')))
+    pebble ||
+    words('environ').some(word => word.startsWith(`LAZARUS_MACHINE=${join(directory, 'machines/')}`))
   )
-}
-
-function workingDirectory(pid: string): string {
-  try {
-    return readlinkSync(`/proc/${pid}/cwd`)
-  } catch {
-    return '' // It ended meanwhile.
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
-  }
 }

@@ -4,10 +4,12 @@ import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import type { Express } from 'express'
 import type { Logger } from 'pino'
+import { codeOf } from '../../core/errors.js'
 import { startAcmeFront } from './acme-front.js'
 import type { Subnet } from './addresses.js'
 import { sandboxApp } from './app.js'
 import { Records } from './cloudflare/records.js'
+import type { DnsData } from './dns-answer.js'
 import { type DnsServer, startDns } from './dns-server.js'
 import { Events } from './events.js'
 import { Faults } from './faults.js'
@@ -138,10 +140,24 @@ async function openDns(subnet: Subnet, store: Store, log: Logger, closers: Close
   const dns = await startDns('127.0.0.1', port, data, log)
   closers.push(() => dns.close())
   store.state.ports.dns = dns.port
-  // Machines have the gateway as their resolver, which must be on port 53.
-  const inner = await startDns(subnet.gateway, 53, data, log)
-  closers.push(() => inner.close())
+  await openInnerDns(subnet, data, log, closers)
   return dns
+}
+
+/** The resolver that machines have. It must be on port 53, and a sandbox without it is better than none. */
+async function openInnerDns(
+  subnet: Subnet,
+  data: () => DnsData,
+  log: Logger,
+  closers: Closers,
+): Promise<void> {
+  try {
+    const inner = await startDns(subnet.gateway, 53, data, log)
+    closers.push(() => inner.close())
+  } catch (error) {
+    if (codeOf(error) !== 'EADDRINUSE') throw error
+    log.warn({ gateway: subnet.gateway }, 'port 53 is taken here: machines cannot resolve names')
+  }
 }
 
 async function openAcme(directory: string, store: Store, faults: Faults, dns: DnsServer, closers: Closers) {

@@ -1,5 +1,5 @@
 import { type Request, Router } from 'express'
-import { hasToken, pathParam, queryText } from '../http.js'
+import { hasToken, jsonBody, pathParam, queryText } from '../http.js'
 import type { RecordRow, Store, ZoneRow } from '../state.js'
 import { answerCloudflareError, badRecord, CloudflareError, envelope } from './errors.js'
 import { recordFilter } from './filters.js'
@@ -12,6 +12,7 @@ export function cloudflareRouter(store: Store, records: Records): Router {
     if (hasToken(request, store.state.tokens.cloudflare)) return next()
     throw new CloudflareError(403, 9109, 'Invalid access token')
   })
+  router.use(jsonBody())
   router.get('/user/tokens/verify', (_request, response) => {
     response.json(envelope({ id: 'ed17574386854bf78a67040be0a770b0', status: 'active' }))
   })

@@ -1,6 +1,6 @@
 import { type Request, Router } from 'express'
 import type { Faults } from '../faults.js'
-import { hasToken, pathParam, queryList } from '../http.js'
+import { hasToken, jsonBody, pathParam, queryList } from '../http.js'
 import type { Store } from '../state.js'
 import type { Actions } from './actions.js'
 import { IMAGES, LOCATIONS, SERVER_TYPES } from './catalog.js'
@@ -34,6 +34,7 @@ export function hcloudRouter(parts: HcloudParts): Router {
     response.set({ 'ratelimit-limit': '3600', 'ratelimit-remaining': '3599' })
     next()
   })
+  router.use(jsonBody())
   router.use('/servers', serverRoutes(parts))
   router.use('/ssh_keys', sshKeyRoutes(store))
   router.use('/firewalls', firewallRoutes(parts.firewalls, actions))

@@ -51,9 +51,9 @@ export class Servers {
     return row
   }
 
-  /** By id or name, for the control interface. */
-  find(idOrName: string): ServerRow | undefined {
-    return this.list().find(server => String(server.id) === idOrName || server.name === idOrName)
+  /** Those that go by this name, id, or Lazarus label; for the control interface. */
+  named(name: string): ServerRow[] {
+    return this.list().filter(server => namesOf(server).includes(name))
   }
 
   /** Takes the order and starts the machine; the actions end when it is up. */
@@ -111,6 +111,7 @@ export class Servers {
 
   /** Cuts the power without the cloud being told why: the server is listed as `off`. */
   async kill(server: ServerRow): Promise<void> {
+    if (server.status === 'off') return
     await this.halt(server)
     this.ground.events.add('server.died', server.name, { id: server.id })
   }
@@ -137,12 +138,16 @@ export class Servers {
 
   private async boot(server: ServerRow, fresh: boolean): Promise<void> {
     this.mark(server, fresh ? 'initializing' : 'starting')
+    const plan = this.plan(server, fresh)
     try {
-      await this.ground.driver.boot(this.plan(server, fresh))
+      await this.ground.driver.boot(plan)
     } catch (error) {
       this.mark(server, 'off')
       throw error
     }
+    // A fault may have come or gone meanwhile.
+    const { ssh } = this.plan(server, fresh)
+    if (ssh !== plan.ssh) this.ground.driver.setSsh(server.id, ssh)
     if (this.mark(server, 'running')) {
       this.ground.events.add('server.running', server.name, { id: server.id })
     }
@@ -163,7 +168,7 @@ export class Servers {
 
   private plan(server: ServerRow, fresh: boolean): MachinePlan {
     const { store, faults } = this.ground
-    const names = [server.name, String(server.id)]
+    const names = namesOf(server)
     const keys = store.state.sshKeys.filter(key => server.sshKeys.includes(key.id))
     return {
       id: server.id,
@@ -186,11 +191,17 @@ export class Servers {
   }
 
   private noteDeath(id: number): void {
-    const server = this.find(String(id))
+    const server = this.list().find(row => row.id === id)
     if (!server || !this.mark(server, 'off')) return
     this.ground.events.add('server.died', server.name, { id })
   }
 }
+
+const namesOf = ({ name, id, labels }: ServerRow): string[] => [
+  name,
+  String(id),
+  ...['lazarus-key', 'lazarus-node'].flatMap(label => labels[label] ?? []),
+]
 
 /** The addresses of a server in sandbox number `subnet`. */
 export const addressOf = (subnet: number, server: ServerRow) => machineAddress(subnet, server.host)

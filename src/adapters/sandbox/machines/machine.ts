@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
+import { kill } from '../processes.js'
 import { programEnvironment } from '../run.js'
 import { assetFile } from './base.js'
 
@@ -31,7 +32,12 @@ export class Machine {
   private errors = ''
 
   private constructor(private readonly child: ChildProcess) {
-    this.ended = once(child, 'close').then(() => undefined)
+    this.ended = once(child, 'close').then(
+      () => undefined,
+      error => {
+        this.errors += String(error)
+      },
+    )
     child.stderr?.on('data', chunk => {
       this.errors = `${this.errors}${chunk}`.slice(-2000)
     })
@@ -97,7 +103,7 @@ export class Machine {
   async kill(): Promise<void> {
     if (this.isRunning) {
       // Its first process takes all others along, and its parent ends only once they are gone.
-      if (this.pid !== null) process.kill(this.pid, 'SIGKILL')
+      if (this.pid !== null) kill(this.pid)
       else this.child.kill('SIGKILL')
     }
     await this.ended
