@@ -36,9 +36,14 @@ local registered, pulling, answered = false, false, false
 local _M = {}
 
 local function failed(what, err)
-    answered = false
     complain(what, ngx.WARN, what .. " failed: " .. err)
     return nil
+end
+
+-- The same for what has to work before anything else can.
+local function lost(what, err)
+    answered = false
+    return failed(what, err)
 end
 
 local function heard()
@@ -59,7 +64,7 @@ end
 local function read_settings()
     local settings, err = identity.settings()
     if not settings then
-        return failed("reading the settings", err)
+        return lost("reading the settings", err)
     end
     peer.url, peer.node, peer.token = settings.url, settings.node, settings.token
     peer.key = identity.key()
@@ -72,13 +77,13 @@ local function enrol()
     if not answer then
         -- Next time the old key again: a control plane restored from a backup forgets, and remembers.
         peer.key = identity.key()
-        return failed("enrolling", err .. (status == 401 and ": if this stays so, deploy this node again" or ""))
+        return lost("enrolling", err .. (status == 401 and ": if this stays so, deploy this node again" or ""))
     end
     -- On the disk before its first use, since using it ends the enrolment token.
     local ok
     ok, err = identity.keep_key(answer.key)
     if not ok then
-        return failed("enrolling", err)
+        return lost("enrolling", err)
     end
     peer.key = answer.key
     ngx.log(ngx.NOTICE, PREFIX, "enrolled as ", peer.node)
@@ -97,7 +102,7 @@ local function register()
     local answer, err, status = control_plane.register(peer, VERSION)
     if not answer then
         drop_key_if(status)
-        return failed("registering", err)
+        return lost("registering", err)
     end
     set_pace(answer.heartbeatInterval, answer.missedBeats)
     registered = true
@@ -119,7 +124,7 @@ local function beat()
     local answer, err, status = control_plane.heartbeat(peer, body)
     if not answer then
         drop_key_if(status)
-        return failed("a beat", err)
+        return lost("a beat", err)
     end
     heard()
     return type(answer.configVersion) == "string" and answer.configVersion or nil

@@ -81,6 +81,17 @@ test('a beat carries the load and what is in force, under a number that grows', 
   expect(numbers.at(-1)).toBeLessThan(2 ** 31)
 })
 
+test('the pace of the control plane counts, not the one it was deployed with', async () => {
+  plane = await startControlPlane()
+  plane.publish('v1', { [hash(GOOD)]: 0 })
+  edge = await startEdge({ apiBase: plane.url, heartbeatInterval: 3600 })
+  await opens()
+  const beats = plane.callsTo('heartbeat').length
+  await until(() => plane.callsTo('heartbeat').length >= beats + 3)
+  plane.away = true
+  await closes()
+})
+
 test('pulls again only when the version that it should have differs', async () => {
   await begin()
   await ackOf('v1')

@@ -40,6 +40,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  expect.soft(edge?.logs()).not.toMatch(/\bbroke\b|traceback/)
   await edge?.stop()
   await plane?.close()
 })
@@ -119,6 +120,16 @@ test('an end is looked at with every request, not only when the list is applied'
   const pulls = plane.callsTo('config').length
   await until(async () => (await edge.get(`/?token=${token}`)) === 403)
   expect(plane.callsTo('config')).toHaveLength(pulls)
+})
+
+test('what was taken off the list stays off, however often lists change', async () => {
+  const token = 'lzr_revoked-token_0123456'
+  await publish({ [hash(token)]: 0 })
+  expect(await edge.get(`/?token=${token}`)).toBe(200)
+  for (let change = 0; change < 3; change += 1) {
+    await publish()
+    expect(await edge.get(`/?token=${token}`)).toBe(403)
+  }
 })
 
 test('one HTTP/2 connection: every request is asked for its token', async () => {
