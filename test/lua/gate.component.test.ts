@@ -40,7 +40,6 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  expect.soft(edge?.logs()).not.toMatch(/\bbroke\b|traceback/)
   await edge?.stop()
   await plane?.close()
 })
@@ -266,6 +265,7 @@ test('no log ever holds a token, whatever goes wrong with a request', async () =
     })
   const logs = edge.logs()
   expect(logs).toContain(' GET /missing 404 ')
+  expect(logs).not.toMatch(/\bbroke\b|traceback/)
   const secrets = [GOOD, 'token=', 'enrolment-token-0001', ...plane.keys]
   expect(logs.split('\n').filter(line => secrets.some(secret => line.includes(secret)))).toEqual([])
 })
