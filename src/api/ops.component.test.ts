@@ -120,6 +120,13 @@ describe('what may be done in Bull Board', () => {
     expect(await queue.getFailedCount()).toBe(1)
   })
 
+  it('says at once that Redis is away', async () => {
+    api.deps.engine.available = async () => false
+    const answer = await api.call('GET', board)
+    api.deps.engine.available = async () => true
+    expect(answer.body.code).toBe('queue-unavailable')
+  })
+
   it('retries, and writes down who did', async () => {
     const { cookie } = await session()
     const answer = await api.call('PUT', `${board}/r1.buy/retry`, {}, plain({ cookie, ...origin }))

@@ -6,6 +6,7 @@ import { ExpressAdapter } from '@bull-board/express'
 import express, { type Request, type RequestHandler, type Response, type Router } from 'express'
 import { writeAudit } from '../store/audit.js'
 import { type Caller, type Gatekeeper, notAuthenticated, presentedToken, requireScope } from './auth.js'
+import { requireQueue } from './begin.js'
 import type { ApiDeps } from './deps.js'
 import type { FailedAuth } from './failed-auth.js'
 import { languageOf, loginPage } from './ops-login.js'
@@ -128,6 +129,8 @@ const guard =
     requireScope(caller, 'ops')
     if (!token && req.method !== 'GET' && fromOwnPage(req) !== true)
       throw new Problem(403, 'cross-site', 'Refused: the request does not come from a page of this server.')
+    // Bull Board would wait for a Redis that is away.
+    if (req.path.startsWith('/api/')) await requireQueue(deps)
     res.set('cache-control', 'no-store')
     acting.run({ caller, requestId: String(res.locals.requestId) }, next)
   }

@@ -69,8 +69,8 @@ async function settled(call: AnyCall, id: string, effect: () => Promise<Answer>)
     await settleKey(db, id, answer.status, sealer.seal(`idempotency/${id}`, JSON.stringify(answer)))
     return answer
   } catch (error) {
-    // A refusal changed nothing, so the key stays free. After anything else, whether it did is found out next time.
-    if (toProblem(error).status !== 500) await releaseKey(db, id)
+    // After anything but a refusal, whether there was an effect is found out by the next request with this key.
+    if (isRefusal(error)) await releaseKey(db, id)
     throw error
   }
 }
@@ -78,21 +78,25 @@ async function settled(call: AnyCall, id: string, effect: () => Promise<Answer>)
 /** An audit row before the effect, so that no effect goes without one; taken back when the request was refused. */
 async function audited(route: AnyRoute, call: AnyCall): Promise<Answer> {
   const { deps, params, body, query, caller, requestId } = call
+  const { dryRun: _, ...what } = query
   const started = route.answer.status === 202 ? { run: call.runId } : {}
   const row = await writeAudit(deps.db, {
     actor: caller.name,
     action: route.action ?? '',
     target: String(params.name ?? params.id ?? body.name ?? body.pool ?? ''),
-    detail: { ...query, ...body, ...started },
+    detail: { ...what, ...body, ...started },
     requestId,
   })
   try {
     return await route.handle(call)
   } catch (error) {
-    if (toProblem(error).status < 500) await withdrawAudit(deps.db, row)
+    if (isRefusal(error)) await withdrawAudit(deps.db, row)
     throw error
   }
 }
+
+/** Whether what was thrown says that nothing was changed; only the unexpected leaves that open. */
+const isRefusal = (error: unknown): boolean => toProblem(error).status !== 500
 
 function replay(call: AnyCall, id: string, stored: { response: string }): Answer {
   const answer = JSON.parse(call.deps.sealer.open(`idempotency/${id}`, stored.response)) as JsonAnswer

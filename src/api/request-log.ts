@@ -25,15 +25,12 @@ export function requestLog(log: Logger): RequestHandler {
         path: url.split('?')[0],
       }),
       res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
-      err: ({ type, message, stack }: { type: string; message: string; stack: string }) => ({
-        type,
-        message,
-        stack,
-      }),
     },
-    customLogLevel: (_req, res, error) => {
-      if (error || res.statusCode >= 500) return 'error'
+    customLogLevel: (_req, res) => {
+      if (res.statusCode >= 500) return 'warn'
       return res.statusCode >= 400 ? 'info' : 'debug'
     },
+    // What failed is logged where it is known; here there is only a status and a stack of pino's own.
+    customErrorObject: (_req, _res, _error, { err: _, ...line }) => line,
   })
 }
