@@ -20,8 +20,8 @@ local type = type
 local state = ngx.shared.state
 
 local VERSION = "1"
-local SOON = 1  -- seconds: first wait while the gate is closed
-local GRACE = 1 -- seconds an answer may take before its beat counts as missed
+local SOON = 0.25 -- seconds: first wait while the gate is closed
+local GRACE = 1   -- seconds an answer may take before its beat counts as missed
 local SEQ_EPOCH = 1700000000
 local PREFIX = "lazarus agent: "
 
@@ -144,6 +144,7 @@ local function pull(premature, desired)
             if not ok then
                 failed(what, err)
             end
+            watch.is_open()
         end)
     end
     pulling = false

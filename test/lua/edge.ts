@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { dirname, join } from 'node:path'
+import { afterAll } from 'vitest'
 import { loadEdgeSources } from '../../src/main/edge-sources.js'
 import { EDGE_IMAGE, EDGE_ROOT } from '../../src/render/compose.js'
 import { type Edge, edgeFiles, type TlsPair } from '../../src/render/edge.js'
@@ -102,7 +103,14 @@ export function checkFiles(root: string): string {
   return execFileSync('nginx', argv, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' })
 }
 
-/** Starts nginx on a new edge. Call `stop` when done. */
+const started: RunningEdge[] = []
+
+// Whatever a failing test left running.
+afterAll(async () => {
+  for (const edge of started) await edge.stop()
+})
+
+/** Starts nginx on a new edge. Stop it when done; the end of the test file stops it as well. */
 export async function startEdge(...what: Parameters<typeof layOut>): Promise<RunningEdge> {
   const { root, edge } = await layOut(...what)
   const ports = edge.ports ?? { http: 80, https: 443 }
@@ -142,8 +150,7 @@ export async function startEdge(...what: Parameters<typeof layOut>): Promise<Run
       nginx.stdout?.on('data', collect)
       nginx.stderr?.on('data', collect)
       const answers = async () => existsSync(join(root, 'nginx/logs/nginx.pid')) && (await get('/')) > 0
-      await until(answers, { what: 'nginx to answer' }).catch(async error => {
-        await running.stop()
+      await until(answers, { what: 'nginx to answer' }).catch(error => {
         throw new Error(running.logs(), { cause: error })
       })
     },
@@ -155,6 +162,7 @@ export async function startEdge(...what: Parameters<typeof layOut>): Promise<Run
     },
     reload: () => void process.kill(running.pid(), 'SIGHUP'),
   }
+  started.push(running)
   await running.start()
   return running
 }
