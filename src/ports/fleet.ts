@@ -44,8 +44,8 @@ export interface FleetBook {
   markSilent(before: Date, now: Date): Promise<string[]>
   /** How many nodes have an agent, and how many of those have been heard since `since`. */
   hearing(since: Date): Promise<{ agents: number; heard: number }>
-  /** Dead nodes with a machine still on the books, in pools that replace, held by no run. */
-  replaceable(): Promise<Replaceable[]>
+  /** Nodes dead since `before` or longer, with a machine still on the books, in pools that replace, held by no run. */
+  replaceable(before: Date): Promise<Replaceable[]>
   /** Nodes whose agent should hear of a change to the access list. Names, sorted. */
   publishable(): Promise<string[]>
   /** Ids of subscriptions whose end has come and was not yet noticed. */

@@ -23,7 +23,8 @@ export const nodesHealth = defineSchedule({
     if (before < ctx.since) return { dead: [], runs: [] }
     const dead = await fleet.markSilent(before, now)
     for (const node of dead) ctx.log(`${node} is dead`)
-    const waiting = await fleet.replaceable()
+    // Looked at twice: silent for as long again. A machine that was only slow is not thrown away.
+    const waiting = await fleet.replaceable(before)
     if (waiting.length === 0 || (await isDeaf(ctx, before))) return { dead, runs: [] }
     return { dead, runs: await replace(ctx, waiting) }
   },

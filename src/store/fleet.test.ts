@@ -97,19 +97,23 @@ describe('pools', () => {
 
 describe('who is to be replaced', () => {
   test('dead nodes with a machine, in pools that replace, held by nobody', async () => {
-    for (const name of ['edge-1', 'edge-2', 'edge-3', 'edge-4']) await addNode(name, name === 'edge-2')
+    const before = new Date(NOW.getTime() - 30_000)
+    for (const name of ['edge-1', 'edge-2', 'edge-3', 'edge-4', 'edge-6'])
+      await addNode(name, name === 'edge-2')
     await addNode('edge-5')
-    await db.node.updateMany({ where: { name: { not: 'edge-5' } }, data: { state: 'dead' } })
+    await db.node.updateMany({ where: { name: { not: 'edge-5' } }, data: { state: 'dead', deadAt: before } })
+    // Died just now: it may only have been slow.
+    await db.node.update({ where: { name: 'edge-6' }, data: { deadAt: NOW } })
     await claim('edge-3')
     await book.note('edge-4', { machine: null })
-    expect(await fleet.replaceable()).toEqual([
+    expect(await fleet.replaceable(before)).toEqual([
       {
         ...{ node: 'edge-1', pool: 'edge', zone: 'lazarus.test', incarnation: 1 },
         ...{ image: 'debian-12', types: ['cx22'], locations: [] },
       },
     ])
     await updatePool(db, 'edge', { resurrect: false })
-    expect(await fleet.replaceable()).toEqual([])
+    expect(await fleet.replaceable(before)).toEqual([])
   })
 })
 

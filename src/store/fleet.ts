@@ -17,7 +17,7 @@ export function createFleetBook(db: Db): FleetBook {
       ])
       return { agents, heard }
     },
-    replaceable: () => replaceable(db),
+    replaceable: before => replaceable(db, before),
     async publishable() {
       const where = { state: { not: 'provisioning' }, agentKeyHash: { not: null } }
       const rows = await db.node.findMany({ where, select: { name: true }, orderBy: { name: 'asc' } })
@@ -51,12 +51,15 @@ async function markSilent(db: Db, before: Date, now: Date): Promise<string[]> {
   return marked.map(row => row.name).sort()
 }
 
-async function replaceable(db: Db): Promise<Replaceable[]> {
-  const rows = await db.$queryRawUnsafe<unknown[]>(`
-    SELECT n.name AS node, n."poolName" AS pool, n.zone, n.incarnation, p.image, p.types, p.locations
+async function replaceable(db: Db, before: Date): Promise<Replaceable[]> {
+  const rows = await db.$queryRawUnsafe<unknown[]>(
+    `SELECT n.name AS node, n."poolName" AS pool, n.zone, n.incarnation, p.image, p.types, p.locations
     FROM "Node" n JOIN "Pool" p ON p.name = n."poolName"
     WHERE n.state = 'dead' AND n.adopted = 0 AND n."machineKey" IS NOT NULL AND p.resurrect = 1 AND ${UNCLAIMED}
-    ORDER BY n.name`)
+      AND n."deadAt" <= ?
+    ORDER BY n.name`,
+    before,
+  )
   return z.array(replaceableRow).parse(rows)
 }
 
