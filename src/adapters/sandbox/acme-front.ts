@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Agent, createServer, request, type Server } from 'node:https'
 import express, { type Request, type Response } from 'express'
 import { type Faults, injectFaults } from './faults.js'
+import { KEEP_ALIVE_MS } from './http.js'
 import type { TlsFiles } from './pebble.js'
 
 const problem = (type: string, status: number, detail: string) => ({
@@ -37,6 +38,7 @@ export async function startAcmeFront(
   app.disable('x-powered-by').use(injectFaults(faults, refusals))
   app.use((incoming, answer) => passOn(incoming, answer, agent, pebblePort))
   const server = createServer({ cert: tls.cert, key: tls.key }, app)
+  server.keepAliveTimeout = KEEP_ALIVE_MS
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   return { port, close: () => closeAll(server, agent) }

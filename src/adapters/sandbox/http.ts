@@ -2,6 +2,9 @@ import { timingSafeEqual } from 'node:crypto'
 import express, { type Request } from 'express'
 import type { z } from 'zod'
 
+/** How long our servers keep idle connections, ms: longer than clients do, so that none is cut under a request. */
+export const KEEP_ALIVE_MS = 75_000
+
 /** Reads JSON bodies of up to 1 MB. Inside each API's router, so that its own handler words the refusals. */
 export const jsonBody = () => express.json({ limit: '1mb', strict: false })
 

@@ -38,10 +38,11 @@ export function missingPackages(): string[] {
   return [...new Set([...programs, ...files].map(([, debian]) => debian))].sort()
 }
 
-/** Throws `SandboxUnavailable` unless machines can be raised below `directory` by this user. */
-export function checkRequirements(directory: string): void {
-  if (process.platform !== 'linux')
+/** Throws `SandboxUnavailable` unless this user can raise machines on this host. */
+export function checkHost(): void {
+  if (process.platform !== 'linux') {
     throw new SandboxUnavailable('the sandbox needs Linux: its machines are namespaces')
+  }
   if (process.getuid?.() !== 0) {
     throw new SandboxUnavailable(
       'the sandbox needs root, to make network namespaces and mounts: run it with sudo',
@@ -51,11 +52,14 @@ export function checkRequirements(directory: string): void {
   if (missing.length > 0) {
     throw new SandboxUnavailable(`programs are missing: apt-get install -y ${missing.join(' ')}`)
   }
-  if (statfsSync(directory).type === OVERLAYFS_MAGIC) {
-    throw new SandboxUnavailable(
-      `${directory} lies on an overlay, as in a container, where machines cannot have their disks: name a directory on a volume or below /dev/shm with --data`,
-    )
-  }
+}
+
+/** Throws `SandboxUnavailable` when machines cannot have their disks in `directory`. */
+export function checkDirectory(directory: string): void {
+  if (statfsSync(directory).type !== OVERLAYFS_MAGIC) return
+  throw new SandboxUnavailable(
+    `${directory} lies on an overlay, as in a container, where machines cannot have their disks: name a directory on a volume or below /dev/shm with --data`,
+  )
 }
 
 function onPath(program: string): boolean {

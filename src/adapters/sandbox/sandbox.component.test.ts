@@ -49,9 +49,23 @@ describe('as a process of its own', () => {
     rmSync(directory, { recursive: true, force: true })
   })
 
-  function launch(): { child: ChildProcess; firstLine: Promise<string>; errors: () => string } {
-    const args = ['--import', 'tsx', 'src/main/sandbox.ts', '--port', '0', '--data', directory]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  function launch(as: string[] = []): {
+    child: ChildProcess
+    firstLine: Promise<string>
+    errors: () => string
+  } {
+    const node = [
+      process.execPath,
+      '--import',
+      'tsx',
+      'src/main/sandbox.ts',
+      '--port',
+      '0',
+      '--data',
+      directory,
+    ]
+    const [program = '', ...args] = [...as, ...node]
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     children.push(child)
     let errors = ''
     child.stderr.on('data', chunk => {
@@ -131,6 +145,14 @@ describe('as a process of its own', () => {
     expect(second.child.exitCode).toBe(1)
     expect(second.errors()).toContain(`already runs in ${directory} (pid ${child.pid})`)
     await expect(cleanSandbox(directory)).rejects.toThrow('already runs')
+  })
+
+  test('without root it says so and does nothing', async () => {
+    const { child, errors } = launch(['setpriv', '--reuid=65534', '--clear-groups'])
+    await once(child, 'exit')
+    expect(child.exitCode).toBe(1)
+    expect(errors()).toMatch(/^the sandbox needs root.*sudo\n$/)
+    expect(readdirSync(directory)).toEqual([])
   })
 })
 

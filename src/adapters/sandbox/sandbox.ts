@@ -16,12 +16,13 @@ import { Faults } from './faults.js'
 import { Actions } from './hcloud/actions.js'
 import { Firewalls } from './hcloud/firewalls.js'
 import { Servers } from './hcloud/servers.js'
+import { KEEP_ALIVE_MS } from './http.js'
 import { lockDirectory, removeLeftovers } from './leftovers.js'
 import { NamespaceMachines } from './machines/namespaces.js'
 import { claimSubnet, hasIpv6, removeBridge } from './machines/network.js'
 import { loadTls, startPebble } from './pebble.js'
 import { pickPort } from './ports.js'
-import { checkRequirements } from './requirements.js'
+import { checkDirectory, checkHost } from './requirements.js'
 import { Store } from './state.js'
 
 export interface SandboxOptions {
@@ -56,9 +57,10 @@ type Closers = (() => Promise<void> | void)[]
  * Throws `SandboxUnavailable` with what to do when it cannot run here; nothing is left running then.
  */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  checkHost()
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
   const directory = realpathSync(options.dataDir)
-  checkRequirements(directory)
+  checkDirectory(directory)
   const closers: Closers = []
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer()
@@ -175,6 +177,7 @@ async function openAcme(directory: string, store: Store, faults: Faults, dns: Dn
 
 async function serve(app: Express, port: number, closers: Closers): Promise<string> {
   const server: Server = createServer(app)
+  server.keepAliveTimeout = KEEP_ALIVE_MS
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   closers.push(async () => {

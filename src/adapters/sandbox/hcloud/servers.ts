@@ -1,7 +1,8 @@
 import type { Logger } from 'pino'
-import { machineAddress, nextHost } from '../addresses.js'
+import { nextHost } from '../addresses.js'
 import type { Events } from '../events.js'
 import type { Faults } from '../faults.js'
+import { readUserData } from '../machines/cloud-init.js'
 import type { MachineDriver, MachinePlan } from '../machines/driver.js'
 import type { ActionRow, ServerRow, Store } from '../state.js'
 import type { Actions } from './actions.js'
@@ -76,6 +77,12 @@ export class Servers {
     const next = start ? [actions.begin('start_server', about)] : []
     store.save()
     const { type, location, labels } = server
+    if (readUserData(server.userData) === null) {
+      this.ground.log.warn(
+        { server: server.name },
+        'user data is not understood: the machine boots without it',
+      )
+    }
     events.add('server.created', server.name, { id: server.id, type, location, labels })
     if (start) this.work(server, [action, ...next], () => this.boot(server, true))
     else this.work(server, [action], async () => void this.mark(server, 'off'))
@@ -202,6 +209,3 @@ const namesOf = ({ name, id, labels }: ServerRow): string[] => [
   String(id),
   ...['lazarus-key', 'lazarus-node'].flatMap(label => labels[label] ?? []),
 ]
-
-/** The addresses of a server in sandbox number `subnet`. */
-export const addressOf = (subnet: number, server: ServerRow) => machineAddress(subnet, server.host)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
+import { machineAddress } from '../addresses.js'
 import type { FirewallRow, ServerRow, SshKeyRow } from '../state.js'
 import { IMAGES, LOCATIONS, SERVER_TYPES } from './catalog.js'
-import { addressOf } from './servers.js'
 
 /** A datacenter, the older name of a place. */
 export const datacenterJson = (name: string) => {
@@ -23,7 +23,7 @@ export function serverJson(
   ipv6: boolean,
   firewalls: readonly FirewallRow[],
 ) {
-  const { ipv4, ipv6Network } = addressOf(subnet, server)
+  const { ipv4, ipv6Network } = machineAddress(subnet, server.host)
   return {
     id: server.id,
     name: server.name,
