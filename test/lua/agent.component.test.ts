@@ -217,7 +217,7 @@ test('a control plane away: served until the threshold, denied after it, served 
   await closes()
   // interval x missed beats and one second of grace, less the age of the last beat
   expect(Date.now() - left).toBeGreaterThan(1_200)
-  expect(Date.now() - left).toBeLessThan(2_500)
+  expect(Date.now() - left).toBeLessThan(6_000)
   await logs('the gate is closed: the control plane is silent')
   plane.away = false
   await opens()

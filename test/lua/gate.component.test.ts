@@ -114,7 +114,7 @@ test('no path leads out of the pages', async () => {
 
 test('an end is looked at with every request, not only when the list is applied', async () => {
   const token = 'lzr_ending-token_01234567'
-  await publish({ [hash(token)]: now() + 2 })
+  await publish({ [hash(token)]: now() + 4 })
   expect(await edge.get(`/?token=${token}`)).toBe(200)
   const pulls = plane.callsTo('config').length
   await until(async () => (await edge.get(`/?token=${token}`)) === 403)
