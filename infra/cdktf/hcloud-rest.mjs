@@ -2,6 +2,7 @@
 //   node hcloud-rest.mjs create|delete
 // Everything comes through the environment, nothing secret is ever in the arguments:
 //   HCLOUD_ENDPOINT, HCLOUD_TOKEN   the API
+//   LAZARUS_OWNER                   the label of this installation
 //   LAZARUS_KEY                     the label that makes a second run find what the first one made
 //   LAZARUS_SERVER                  JSON: name, server_type, location, image, labels
 //   TF_VAR_user_data                cloud-init user data
@@ -12,7 +13,7 @@ import process, { argv, env } from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 
 const TIMEOUT = 30_000
-const { HCLOUD_ENDPOINT: endpoint, HCLOUD_TOKEN: token, LAZARUS_KEY: key } = env
+const { HCLOUD_ENDPOINT: endpoint, HCLOUD_TOKEN: token, LAZARUS_OWNER: owner, LAZARUS_KEY: key } = env
 const { LAZARUS_SERVER: wanted, TF_VAR_user_data: userData } = env
 
 class Refused extends Error {
@@ -66,7 +67,7 @@ function parsed(text) {
 }
 
 async function find() {
-  const selector = encodeURIComponent(`lazarus-key=${key}`)
+  const selector = encodeURIComponent(`managed-by=${owner},lazarus-key=${key}`)
   return (await call('GET', `/servers?label_selector=${selector}`))?.servers[0]
 }
 

@@ -56,6 +56,13 @@ export const SETTINGS = {
       .optional(),
     'Key that seals secrets at rest. Default: a file with mode 0600 in the data directory.',
   ),
+  LAZARUS_INSTALLATION: setting(
+    z
+      .string()
+      .regex(/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/, 'up to 40 letters, digits and -')
+      .optional(),
+    'Marks our machines and records at the providers. Default: made once. Set it to take over those of a lost database.',
+  ),
   LAZARUS_ZONE: setting(z.string().optional(), 'DNS zone of pools that name none.'),
   LAZARUS_HEARTBEAT_INTERVAL: setting(duration.default('10s'), 'Time between two beats of an agent.'),
   LAZARUS_MISSED_BEATS: setting(

@@ -19,6 +19,7 @@ import { createCertificateShelf } from '../store/certificates.js'
 import { openDatabase } from '../store/client.js'
 import { createConfigShelf } from '../store/configs.js'
 import { createFleetBook } from '../store/fleet.js'
+import { newId } from '../store/ids.js'
 import { createNodeBook } from '../store/node-book.js'
 import { createNoticeBoard } from '../store/notifications.js'
 import { createSealer, loadSealKey } from '../store/seal.js'
@@ -47,15 +48,21 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
   const apiUrl = settings.LAZARUS_API_URL ?? `http://${settings.LAZARUS_LISTEN[0]}`
   const publicUrl = settings.LAZARUS_PUBLIC_URL ?? apiUrl
   const providers = requireProviders(settings)
+  const owner = `lazarus-${settings.LAZARUS_INSTALLATION ?? (await vault.getOrCreate('installation', async () => newId('')))}`
   const compute = await createHcloudCompute({
     endpoint: settings.HCLOUD_ENDPOINT,
     token: providers.hcloud,
+    owner,
     terraform: settings.LAZARUS_TERRAFORM,
     stateUrl: `${apiUrl}/tf-state`,
     statePassword,
     dataDir,
   })
-  const dns = createCloudflareDns({ token: providers.cloudflare, baseUrl: settings.CLOUDFLARE_BASE_URL })
+  const dns = createCloudflareDns({
+    token: providers.cloudflare,
+    baseUrl: settings.CLOUDFLARE_BASE_URL,
+    owner,
+  })
   const certificates = createAcme({
     directoryUrl: settings.ACME_DIRECTORY_URL,
     email: settings.ACME_EMAIL,

@@ -22,6 +22,7 @@ export async function computeWorld(terraform: string, dir: string, plugin: 'auto
     token: cloud.token,
     terraform,
     plugin,
+    owner: 'lazarus',
     stateUrl: states.url,
     statePassword: states.password,
     dataDir: dir,

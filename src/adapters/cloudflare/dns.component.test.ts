@@ -19,7 +19,11 @@ afterAll(() => sandbox?.close())
 
 const setting = (name: string) => about.settings[name] ?? ''
 const cloudflare = () =>
-  createCloudflareDns({ token: setting('CLOUDFLARE_API_TOKEN'), baseUrl: setting('CLOUDFLARE_BASE_URL') })
+  createCloudflareDns({
+    owner: 'lazarus',
+    token: setting('CLOUDFLARE_API_TOKEN'),
+    baseUrl: setting('CLOUDFLARE_BASE_URL'),
+  })
 const stays = () => Promise.resolve()
 
 /** A call of the API that is not made by the adapter. */

@@ -10,7 +10,8 @@ describe('Cloudflare on a bad day', () => {
   const set: RecordSet = { zone: 'lazarus.test', name: 'a.lazarus.test', type: 'A', values: ['198.51.100.1'] }
   const trouble = (method: string, ...troubles: Trouble[]) =>
     fake.troubles.push(...troubles.map(one => ({ method, trouble: one })))
-  const dns = (token: string | undefined = fake.token) => createCloudflareDns({ token, baseUrl: fake.url })
+  const dns = (token: string | undefined = fake.token) =>
+    createCloudflareDns({ owner: 'lazarus', token, baseUrl: fake.url })
 
   beforeEach(async () => {
     fake = await startFakeCloudflare()
@@ -79,7 +80,7 @@ describe('Cloudflare on a bad day', () => {
   })
 
   test('without a token nothing is asked', async () => {
-    const port = createCloudflareDns({ token: undefined, baseUrl: fake.url })
+    const port = createCloudflareDns({ owner: 'lazarus', token: undefined, baseUrl: fake.url })
     await expect(port.set(set, never)).rejects.toMatchObject({ code: 'not-configured', retryable: false })
     expect(fake.requests).toEqual([])
   })
@@ -95,7 +96,11 @@ describe('Cloudflare on a bad day', () => {
   })
 
   test('nobody there is retryable', async () => {
-    const port = createCloudflareDns({ token: 't', baseUrl: `http://127.0.0.1:${await freePort()}` })
+    const port = createCloudflareDns({
+      owner: 'lazarus',
+      token: 't',
+      baseUrl: `http://127.0.0.1:${await freePort()}`,
+    })
     await expect(port.set(set, never)).rejects.toMatchObject({ code: 'ECONNREFUSED', retryable: true })
   })
 })

@@ -5,10 +5,10 @@ import { PortError } from '../../core/errors.js'
 import type { DnsPort, RecordSet, RecordSetKey } from '../../ports/dns.js'
 import { cloudflareError, codesOf } from './errors.js'
 import {
-  COMMENT,
   changeTo,
   checkKey,
   checkSet,
+  commentOf,
   isNothing,
   type Stored,
   storedSchema,
@@ -19,6 +19,8 @@ export interface CloudflareOptions {
   /** May be absent until the first call, which then fails with `not-configured`. */
   token: string | undefined
   baseUrl: string
+  /** Names this installation in the comment of its records; others are never listed. */
+  owner: string
 }
 
 const TIMEOUT = 15_000
@@ -31,7 +33,8 @@ const DONE_BEFORE = ['81044', '81057', '81058']
 const loadSdk = async () => (await import('cloudflare')).default
 
 /** DNS at Cloudflare. Each set is changed by one batch, which Cloudflare makes whole or not at all. */
-export function createCloudflareDns({ token, baseUrl }: CloudflareOptions): DnsPort {
+export function createCloudflareDns({ token, baseUrl, owner }: CloudflareOptions): DnsPort {
+  const comment = commentOf(owner)
   const api = lazily(async () => {
     if (!token) throw notConfigured()
     const sdk = await loadSdk()
@@ -85,18 +88,20 @@ export function createCloudflareDns({ token, baseUrl }: CloudflareOptions): DnsP
   return {
     async set(records, signal) {
       const wanted = checkSet(records)
-      await inZone(wanted.zone, signal, (client, id, ours) => makeSo(client, id, wanted, ours))
+      await inZone(wanted.zone, signal, (client, id, ours) => makeSo(client, id, wanted, comment, ours))
     },
     async remove(records, signal) {
       const key = checkKey(records)
-      await inZone(key.zone, signal, (client, id, ours) => makeSo(client, id, { ...key, values: [] }, ours))
+      await inZone(key.zone, signal, (client, id, ours) =>
+        makeSo(client, id, { ...key, values: [] }, comment, ours),
+      )
     },
     list: (zone, signal) =>
       inZone(zone, signal, async (client, zone_id, ours) => {
-        const stored = await read(client, { zone_id, comment: { exact: COMMENT } }, ours)
+        const stored = await read(client, { zone_id, comment: { exact: comment } }, ours)
         return toSets(
           zone,
-          stored.filter(record => record.comment === COMMENT),
+          stored.filter(record => record.comment === comment),
         )
       }),
   }
@@ -107,10 +112,11 @@ async function makeSo(
   client: Cloudflare,
   zone_id: string,
   set: RecordSet,
+  comment: string,
   signal: AbortSignal,
 ): Promise<void> {
   for (let round = 1; ; round += 1) {
-    const change = changeTo(set, await readSet(client, zone_id, set, signal))
+    const change = changeTo(set, await readSet(client, zone_id, set, signal), comment)
     if (isNothing(change)) return
     if (round > ROUNDS) throw contested(set)
     try {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RecordSet } from '../../ports/dns.js'
-import { COMMENT, changeTo, type Stored, toSets } from './records.js'
+import { changeTo as change, commentOf, type Stored, toSets } from './records.js'
 
 const set = (type: RecordSet['type'], ...values: string[]): RecordSet => ({
   zone: 'lazarus.test',
@@ -18,12 +18,14 @@ const stored = (id: string, type: string, content: string, rest: Partial<Stored>
   comment: COMMENT,
   ...rest,
 })
+const COMMENT = commentOf('lazarus-1')
+const changeTo = (...[records, there]: [RecordSet, Stored[]]) => change(records, there, COMMENT)
 const ids = (list: { id: string }[]) => list.map(({ id }) => id)
 
 test('what is as it should be is left alone', () => {
   const there = [stored('1', 'AAAA', '2001:db8:0:0::1'), stored('2', 'AAAA', '2001:db8::2')]
-  const change = changeTo(set('AAAA', '2001:db8::2', '2001:0db8::0001'), there)
-  expect(change).toEqual({ deletes: [], puts: [], posts: [] })
+  const made = changeTo(set('AAAA', '2001:db8::2', '2001:0db8::0001'), there)
+  expect(made).toEqual({ deletes: [], puts: [], posts: [] })
 })
 
 test('missing values take the place of surplus ones before anything is removed or added', () => {
@@ -45,8 +47,8 @@ test('missing values take the place of surplus ones before anything is removed o
 test.each<Partial<Stored>>([{ ttl: 1 }, { proxied: true }, { comment: null }, { comment: 'by hand' }])(
   'the right value with %j is put right in place',
   wrong => {
-    const change = changeTo(set('A', '198.51.100.1'), [stored('1', 'A', '198.51.100.1', wrong)])
-    expect(change.puts).toEqual([
+    const made = changeTo(set('A', '198.51.100.1'), [stored('1', 'A', '198.51.100.1', wrong)])
+    expect(made.puts).toEqual([
       {
         id: '1',
         name: 'a.lazarus.test',
@@ -62,8 +64,8 @@ test.each<Partial<Stored>>([{ ttl: 1 }, { proxied: true }, { comment: null }, { 
 
 test('the same value twice in store is reduced to one', () => {
   const there = [stored('1', 'TXT', '"x"'), stored('2', 'TXT', 'x')]
-  const change = changeTo(set('TXT', 'x'), there)
-  expect([ids(change.deletes), change.puts, change.posts]).toEqual([['2'], [], []])
+  const made = changeTo(set('TXT', 'x'), there)
+  expect([ids(made.deletes), made.puts, made.posts]).toEqual([['2'], [], []])
 })
 
 test('text is quoted on the way out and read back from every form', () => {

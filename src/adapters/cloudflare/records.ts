@@ -3,8 +3,8 @@ import { z } from 'zod'
 import { PortError } from '../../core/errors.js'
 import type { RecordSet, RecordSetKey } from '../../ports/dns.js'
 
-/** Marks our records at Cloudflare. */
-export const COMMENT = 'managed by lazarus'
+/** Marks the records of one installation at Cloudflare. */
+export const commentOf = (owner: string): string => `managed by ${owner}`
 const TTL = 60
 
 const name = z
@@ -77,17 +77,17 @@ function checked<T>(parsed: z.ZodSafeParseResult<T>): T {
 
 /**
  * Compares what is stored with the set. A surplus record becomes a missing one in place, so that a name whose
- * address changes is never without one.
+ * address changes is never without one. `comment` marks what is ours.
  */
-export function changeTo(set: RecordSet, stored: readonly Stored[]): Change {
-  const missing = new Map(set.values.map(value => [plain(set.type, value), wanted(set, value)]))
+export function changeTo(set: RecordSet, stored: readonly Stored[], comment: string): Change {
+  const missing = new Map(set.values.map(value => [plain(set.type, value), wanted(set, value, comment)]))
   const surplus: Stored[] = []
   const puts: Change['puts'] = []
   for (const record of stored) {
     const value = plain(set.type, record.content)
     const match = missing.get(value)
     if (!match) surplus.push(record)
-    else if (!asWanted(record)) puts.push({ ...match, id: record.id })
+    else if (!asWanted(record, comment)) puts.push({ ...match, id: record.id })
     missing.delete(value)
   }
   for (const [value, match] of missing) {
@@ -114,16 +114,17 @@ export function toSets(zone: string, stored: readonly Stored[]): RecordSet[] {
   return [...sets.values()]
 }
 
-const wanted = ({ name, type }: RecordSet, value: string): Wanted => ({
+const wanted = ({ name, type }: RecordSet, value: string, comment: string): Wanted => ({
   name,
   type,
   content: type === 'TXT' ? `"${value.replace(/["\\]/g, String.raw`\$&`)}"` : value,
   ttl: TTL,
   proxied: false,
-  comment: COMMENT,
+  comment,
 })
 
-const asWanted = ({ ttl, proxied, comment }: Stored) => ttl === TTL && !proxied && comment === COMMENT
+const asWanted = (record: Stored, comment: string) =>
+  record.ttl === TTL && !record.proxied && record.comment === comment
 
 /** One spelling for each value: IPv6 compressed, TXT without its quotation marks. */
 function plain(type: string, content: string): string {

@@ -144,7 +144,7 @@ describe('offers', () => {
       const body = request.url?.startsWith('/pricing') ? { pricing: { currency: 'USD' } } : { server_types }
       response.end(JSON.stringify(body))
     })
-    expect(await createInventory(client).offers(signal)).toEqual([
+    expect(await createInventory(client, 'lazarus').offers(signal)).toEqual([
       { type: 'cx22', location: 'fsn1', monthlyPrice: 4.51, currency: 'USD' },
       { type: 'cpx11', location: 'fsn1', monthlyPrice: 5.18, currency: 'USD' },
       { type: 'cpx11', location: 'hel1', monthlyPrice: 5.18, currency: 'USD' },

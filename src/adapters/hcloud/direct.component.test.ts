@@ -3,8 +3,33 @@ import { computeWorld } from '../../../test/support/compute-world.js'
 import { tempDir } from '../../../test/support/temp.js'
 import { until } from '../../../test/support/wait.js'
 import { computeConformance } from '../../ports/compute.conformance.js'
+import { createHcloudCompute } from './index.js'
 
 computeConformance('direct calls', () => computeWorld('none', tempDir()))
+
+describe('two installations in one project', () => {
+  it('never take the machine of the other for their own', async () => {
+    const world = await computeWorld('none', tempDir())
+    const { signal } = new AbortController()
+    const ignore = () => undefined
+    try {
+      const other = await createHcloudCompute({ ...world.options, owner: 'lazarus-other' })
+      const spec = {
+        ...{ key: 'edge-1.1', pool: 'edge', image: 'debian-12', userData: '' },
+        offers: [{ type: 'cx22', location: 'fsn1' }],
+      }
+      const mine = await world.compute.create({ ...spec, name: 'edge-1' }, signal, ignore)
+      expect(await other.find(spec.key, signal)).toBeNull()
+      expect(await other.list(signal)).toEqual([])
+      const theirs = await other.create({ ...spec, name: 'edge-1-too' }, signal, ignore)
+      expect(theirs.id).not.toBe(mine.id)
+      await other.destroy(spec.key, signal, ignore)
+      expect(await world.compute.find(spec.key, signal)).toMatchObject({ id: mine.id })
+    } finally {
+      await world.close()
+    }
+  })
+})
 
 describe('a machine on its way out', () => {
   const spec = {

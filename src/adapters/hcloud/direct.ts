@@ -11,7 +11,7 @@ const answered = z.object({ action: actionSchema })
 const created = answered.extend({ server: z.object({ id: z.number().int() }) })
 
 /** Makes machines by calling the provider itself: for places without Terraform. Keeps no state. */
-export function directMaker(client: Client, inventory: Inventory): Maker {
+export function directMaker(client: Client, inventory: Inventory, owner: string): Maker {
   async function outcome(action: Action, signal: AbortSignal): Promise<Action> {
     let latest = action
     for (let ms = 100; latest.status === 'running'; ms = Math.min(ms * 2, 1000)) {
@@ -33,7 +33,14 @@ export function directMaker(client: Client, inventory: Inventory): Maker {
     name: 'direct calls, without terraform',
     make: async (order, signal, progress) => {
       const { name, type, location, image, userData } = order
-      const body = { name, server_type: type, location, image, user_data: userData, labels: labelsOf(order) }
+      const body = {
+        name,
+        server_type: type,
+        location,
+        image,
+        user_data: userData,
+        labels: labelsOf(owner, order),
+      }
       const { server, action } = await client.post('/servers', body, created, signal)
       progress(0.5, `server ${server.id} ordered`)
       const latest = await outcome(action, signal)

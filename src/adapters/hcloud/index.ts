@@ -14,6 +14,8 @@ export interface HcloudOptions {
   /** Such as `https://api.hetzner.cloud/v1`, without a final slash. */
   endpoint: string
   token: string
+  /** Label of this installation's machines: letters, digits, `-`; at most 63. Others are never touched. */
+  owner: string
   /** `auto`, `none`, or the binary to use. */
   terraform: string
   /** Base of the state backend that the API serves, such as `http://127.0.0.1:8080/tf-state`. */
@@ -35,8 +37,8 @@ export type HcloudCompute = ComputePort & { describe(): string }
  */
 export async function createHcloudCompute(options: HcloudOptions): Promise<HcloudCompute> {
   const client = createClient(options)
-  const inventory = createInventory(client)
-  const direct = directMaker(client, inventory)
+  const inventory = createInventory(client, options.owner)
+  const direct = directMaker(client, inventory, options.owner)
   const maker = (await terraform(options)) ?? direct
   return { ...createCompute(inventory, maker, direct), describe: () => maker.name }
 }
@@ -48,10 +50,10 @@ async function terraform(options: HcloudOptions): Promise<Maker | null> {
   const plugin = options.plugin === 'none' ? null : await findPlugin(binary)
   if (!plugin && isPublic(options.endpoint)) throw pluginMissing(binary.name)
   await sweepLeftovers(options.dataDir)
-  const { endpoint, token, stateUrl: url, statePassword: password } = options
+  const { endpoint, token, owner, stateUrl: url, statePassword: password } = options
   const dataDir = resolve(options.dataDir)
   const rest = [process.execPath, join(await packageRoot(), 'infra/cdktf/hcloud-rest.mjs')]
-  return terraformMaker({ binary, plugin, endpoint, token, dataDir, rest, state: { url, password } })
+  return terraformMaker({ binary, plugin, endpoint, token, owner, dataDir, rest, state: { url, password } })
 }
 
 const isPublic = (endpoint: string): boolean => new URL(endpoint).hostname.endsWith('hetzner.cloud')

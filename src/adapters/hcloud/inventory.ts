@@ -18,7 +18,7 @@ export interface Inventory {
 }
 
 /** Reads through `client`; asks for the account's currency once. */
-export function createInventory(client: Client): Inventory {
+export function createInventory(client: Client, owner: string): Inventory {
   let known: string | undefined
 
   async function currency(signal: AbortSignal): Promise<string> {
@@ -40,9 +40,9 @@ export function createInventory(client: Client): Inventory {
   }
 
   return {
-    look: async (key, signal) => (await select(`lazarus-key=${key}`, signal))[0] ?? null,
+    look: async (key, signal) => (await select(`managed-by=${owner},lazarus-key=${key}`, signal))[0] ?? null,
     list: async signal => {
-      const all = await select('managed-by=lazarus', signal)
+      const all = await select(`managed-by=${owner}`, signal)
       return all.filter(({ status }) => status !== 'deleting').map(({ machine }) => machine)
     },
     offers: async signal => {

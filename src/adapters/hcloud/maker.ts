@@ -23,9 +23,12 @@ export interface Maker {
   forget(key: string, signal: AbortSignal): Promise<void>
 }
 
-/** The labels of a machine: what `find` and `list` look for, and where it belongs. */
-export const labelsOf = ({ key, pool, name }: Order): Record<string, string> => ({
-  'managed-by': 'lazarus',
+/**
+ * The labels of a machine: what `find` and `list` look for, and where it belongs. `owner` is the installation: two in
+ * one project never take each other's machines for their own.
+ */
+export const labelsOf = (owner: string, { key, pool, name }: Order): Record<string, string> => ({
+  'managed-by': owner,
   'lazarus-key': key,
   'lazarus-pool': pool,
   'lazarus-node': name,

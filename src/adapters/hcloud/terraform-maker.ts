@@ -13,6 +13,8 @@ export interface TerraformMakerOptions extends StackOptions {
   /** The API that the plugin or the provisioners talk to. */
   endpoint: string
   token: string
+  /** Label of this installation's machines. */
+  owner: string
 }
 
 const COMMON = ['-json', '-input=false', '-auto-approve', '-no-color', '-lock-timeout=40s']
@@ -22,7 +24,11 @@ export function terraformMaker(options: TerraformMakerOptions): Maker {
   const { binary, plugin, state } = options
   const stacks = createStacks(options)
   const usual: MachineVariant = plugin ? 'plugin' : 'builtin'
-  const secrets = { HCLOUD_ENDPOINT: options.endpoint, HCLOUD_TOKEN: options.token }
+  const secrets = {
+    HCLOUD_ENDPOINT: options.endpoint,
+    HCLOUD_TOKEN: options.token,
+    LAZARUS_OWNER: options.owner,
+  }
 
   async function apply(
     verb: 'apply' | 'destroy',
@@ -58,31 +64,32 @@ export function terraformMaker(options: TerraformMakerOptions): Maker {
         ? `the plugin hetznercloud/hcloud ${plugin.version}`
         : 'its built-in terraform_data (without the plugin hetznercloud/hcloud)'
     }`,
-    make: (order, signal, progress) => apply('apply', usual, order.key, variablesOf(order), signal, progress),
+    make: (order, signal, progress) =>
+      apply('apply', usual, order.key, variablesOf(options.owner, order), signal, progress),
     adopt: async (machine, order, signal, progress) => {
       const known = await readKnown(state, order.key, signal)
       if (known && !known.tainted && (!plugin || known.id === machine.id)) return
       await removeState(state, order.key, signal)
       const variant = plugin ? 'plugin-import' : 'builtin'
-      const variables = { ...variablesOf(order), TF_VAR_server_id: machine.id }
+      const variables = { ...variablesOf(options.owner, order), TF_VAR_server_id: machine.id }
       await apply('apply', variant, order.key, variables, signal, progress)
     },
     unmake: async (key, signal, progress) => {
       if (await readKnown(state, key, signal))
-        await apply('destroy', usual, key, variablesOf(unknownOrder(key)), signal, progress)
+        await apply('destroy', usual, key, variablesOf(options.owner, unknownOrder(key)), signal, progress)
     },
     forget: (key, signal) => removeState(state, key, signal),
   }
 }
 
 /** What differs between machines, as Terraform variables in the environment. */
-const variablesOf = (order: Order): Record<string, string> => ({
+const variablesOf = (owner: string, order: Order): Record<string, string> => ({
   TF_VAR_key: order.key,
   TF_VAR_name: order.name,
   TF_VAR_server_type: order.type,
   TF_VAR_location: order.location,
   TF_VAR_image: order.image,
-  TF_VAR_labels: JSON.stringify(labelsOf(order)),
+  TF_VAR_labels: JSON.stringify(labelsOf(owner, order)),
   TF_VAR_user_data: order.userData,
 })
 

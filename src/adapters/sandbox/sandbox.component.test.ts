@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { memoryVault } from '../../../test/support/memory-vault.js'
 import { type SandboxClient, sandboxClient, startTestSandbox } from '../../../test/support/sandbox.js'
+import { until } from '../../../test/support/wait.js'
 import { newPrivateKey } from '../../ports/certificates.conformance.js'
 import { createAcme } from '../acme/certificates.js'
 import { createCloudflareDns } from '../cloudflare/dns.js'
@@ -119,6 +120,23 @@ describe('as a process of its own', () => {
     expect(await second.client.events('server.created')).toHaveLength(2)
   })
 
+  test('killed in the middle of a first boot: the machine comes up whole', async () => {
+    const first = await start()
+    const raising = first.client.raise('edge-1').then(
+      () => true,
+      () => false,
+    )
+    await until(() => readdirSync(join(directory, 'machines')).length > 0)
+    await end(first.child, 'SIGKILL')
+    await raising
+    const [id] = readdirSync(join(directory, 'machines'))
+    // As a crash leaves it that came between the making of the disk and the end of its first boot.
+    rmSync(join(directory, 'machines', id ?? '', 'user-data-applied'), { force: true })
+    rmSync(join(directory, 'machines', id ?? '', 'root/etc/ssh'), { recursive: true, force: true })
+    const second = await start()
+    expect(await second.client.machines()).toMatchObject([{ name: 'edge-1', state: 'running' }])
+  })
+
   test.each(['SIGTERM', 'SIGINT'] as const)('%s takes everything down and keeps the state', async signal => {
     const { child, client } = await start()
     await client.raise('edge-1')
@@ -174,6 +192,7 @@ describe('in this process', () => {
     try {
       const { settings, acme, zone } = await sandbox.describe()
       const dns = createCloudflareDns({
+        owner: 'lazarus',
         token: settings.CLOUDFLARE_API_TOKEN ?? '',
         baseUrl: settings.CLOUDFLARE_BASE_URL ?? '',
       })

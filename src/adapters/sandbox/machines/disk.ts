@@ -16,7 +16,9 @@ export interface Identity {
  * boot the user data is applied. Returns the host name.
  */
 export async function prepareDisk(directory: string, plan: MachinePlan, identity: Identity): Promise<string> {
-  const first = !existsSync(join(directory, 'root'))
+  const applied = join(directory, 'user-data-applied')
+  // A first boot that was cut short begins again from an empty disk.
+  if (!existsSync(applied)) rmSync(directory, { recursive: true, force: true })
   // What an overlay keeps for itself while mounted; after a crash it would refuse the next mount.
   for (const path of ['root-work', 'usr-work', 'root/run', 'root/tmp']) {
     rmSync(join(directory, path), { recursive: true, force: true })
@@ -29,7 +31,10 @@ export async function prepareDisk(directory: string, plan: MachinePlan, identity
   writeFileSync(join(directory, 'fstab'), fstab(plan))
   const config = readUserData(plan.userData)
   const hostname = config?.hostname ?? plan.name
-  if (first) await applyUserData(directory, plan, identity, hostname)
+  if (!existsSync(applied)) {
+    await applyUserData(directory, plan, identity, hostname)
+    writeFileSync(applied, '')
+  }
   return hostname
 }
 
