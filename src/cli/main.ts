@@ -2,11 +2,14 @@ import { readClientSettings } from '../config/env.js'
 import { runCli } from './program.js'
 
 const interrupt = new AbortController()
+let signals = 0
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
-    // A second signal means it.
-    if (interrupt.signal.aborted) process.exit(130)
-    interrupt.abort(new Error(`stopped by ${name}`))
+    signals += 1
+    if (signals === 1) interrupt.abort(new Error(`stopped by ${name}`))
+    // The impatient would leave machines and mounts behind, so they are told first.
+    if (signals === 2) process.stderr.write('lazarus: still ending what runs; once more leaves it behind\n')
+    if (signals > 2) process.exit(130)
   })
 }
 // `lazarus runs | head` closes the pipe: that is no error.

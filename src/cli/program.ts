@@ -4,6 +4,7 @@ import { messageOf } from '../core/errors.js'
 import type { Cli } from './command.js'
 import { addAccess } from './commands/access.js'
 import { addChecks } from './commands/check.js'
+import { addDemo } from './commands/demo.js'
 import { addLocal } from './commands/local.js'
 import { addNodes } from './commands/nodes.js'
 import { addOrphans } from './commands/orphans.js'
@@ -38,6 +39,7 @@ export function createProgram(cli: Cli): Command {
     .description('Raises a fleet of edge machines, keeps it configured, and replaces what dies.')
     .addHelpText('after', EPILOGUE)
     .showSuggestionAfterError()
+  addDemo(program, cli)
   addLocal(program, cli)
   addChecks(program, cli)
   addPools(program, cli)

@@ -15,6 +15,8 @@ const HOST_KEY_TYPES: ServerHostKeyAlgorithm[] = ['ssh-ed25519', 'ecdsa-sha2-nis
 export interface Connection {
   ssh: NodeSSH
   client: Client
+  /** Says goodbye and waits for no answer: a dead machine gives none, and a socket that waits keeps us running. */
+  end(): void
 }
 
 /**
@@ -30,7 +32,9 @@ export async function connect(
   const pinned = parseHostKey(host.hostKey)
   let mismatch = false
   const ssh = new NodeSSH()
+  let socket: Socket | undefined
   const opening = openWithin(host.address, host.port, signal, sock => {
+    socket = sock
     const ready = ssh.connect({
       sock,
       username: host.user,
@@ -54,7 +58,12 @@ export async function connect(
   })
   const client = ssh.connection
   if (!client) throw closedEarly()
-  return { ssh, client }
+  const end = () => {
+    client.end()
+    // Not client.destroy(): it does nothing once end() has been called.
+    socket?.destroy()
+  }
+  return { ssh, client, end }
 }
 
 /** The host key that the other side shows, as `type base64`; nobody logs in. */

@@ -68,8 +68,7 @@ export class Connections {
     clearTimeout(line.idle)
     this.lines.delete(key)
     const connection = await line.connection?.catch(() => undefined)
-    // end() says goodbye; destroy() does not wait for an answer that a dead machine never gives.
-    connection?.client.end().destroy()
+    connection?.end()
   }
 }
 
