@@ -18,6 +18,8 @@ export interface SandboxCommand {
  * it is ready. Throws `SandboxUnavailable` when it cannot run here.
  */
 export async function runSandbox({ log = stderrLog(), ...options }: SandboxCommand): Promise<void> {
+  // Roots of machines must be open to their own users; the directory above them is ours alone.
+  process.umask(0o022)
   const stop = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   const sandbox = await startSandbox({ ...options, log })
   process.stdout.write(`${JSON.stringify({ sandbox: sandbox.url })}\n`)
