@@ -6,14 +6,14 @@ import { newId } from '../store/ids.js'
 import { ensureAdminToken } from '../store/tokens.js'
 import { type AgentSide, createAgentSide } from './agent.js'
 import { createAgentDirectory } from './agent-directory.js'
-import { createGatekeeper, notAuthenticated, presentedToken } from './auth.js'
+import { createGatekeeper, type Gatekeeper, notAuthenticated, presentedToken } from './auth.js'
 import type { ApiDeps } from './deps.js'
 import { docsPage } from './docs-page.js'
 import { toProblem } from './errors.js'
-import { createFailedAuth } from './failed-auth.js'
+import { createFailedAuth, type FailedAuth } from './failed-auth.js'
 import { createHealthRouter } from './health.js'
 import { HEARTBEAT_PATH } from './heartbeat.js'
-import { createMetrics } from './metrics.js'
+import { createMetrics, type Metrics } from './metrics.js'
 import { type Authenticate, mountRoutes } from './mount.js'
 import { openApiDocument } from './openapi.js'
 import { createOps } from './ops.js'
@@ -40,52 +40,17 @@ const HOUR = 3_600_000
 /** Builds the API. Makes the admin token if there is none yet. */
 export async function createApi(deps: ApiDeps): Promise<Api> {
   const { db, log, settings } = deps
-  const { clock } = deps.ports
   const newAdminToken = await ensureAdminToken(db, settings.adminToken, ALL_SCOPES)
   const agents = await createAgentDirectory(db, message => log.warn(message))
-  const gatekeeper = createGatekeeper(db, clock)
   const failedAuth = createFailedAuth()
   const metrics = createMetrics(db)
   const closing = new AbortController()
-  const authenticate: Authenticate = async req => {
-    const token = presentedToken(req)
-    const caller = token && (await gatekeeper.byToken(token))
-    if (caller) return caller
-    if (token) await failedAuth.count(req)
-    throw notAuthenticated()
-  }
   const sweeping = setInterval(
     () => forgetOldKeys(deps).catch(error => log.warn(`old idempotency keys stay: ${messageOf(error)}`)),
     HOUR,
   ).unref()
-
-  const app = bareApp()
   const agentSide = createAgentSide(deps, { agents, failedAuth, counts: metrics.beats })
-  // Agents come first: they do not pay for logging, headers and routes meant for people.
-  app.use('/api/v1/agent', agentSide.router)
-  app.use(
-    '/tf-state',
-    terraformStateRouter({ db, clock, sealer: deps.sealer, password: settings.statePassword }),
-  )
-  app.use(
-    requestIds,
-    requestLog(log),
-    metrics.timing,
-    securityHeaders(settings.publicUrl.startsWith('https:')),
-  )
-  app.use(createHealthRouter(deps, metrics, authenticate))
-  mountDocs(app)
-  app.use(await createOps(deps, { gatekeeper, failedAuth }))
-  const serving = { authenticate, closing: closing.signal, tokensChanged: () => gatekeeper.invalidate() }
-  app.use('/api/v1', mountRoutes(apiRoutes, deps, serving))
-  app.use(req => {
-    throw new Problem(
-      404,
-      'no-such-route',
-      `Nothing is served at ${req.method} ${req.path.slice(0, 200)}: see /docs.`,
-    )
-  })
-  app.use(answerError(log))
+  const app = await buildApp(deps, { agentSide, failedAuth, metrics, closing: closing.signal })
   return {
     handler: withShortCut(app, agentSide.heartbeat, log),
     newAdminToken,
@@ -98,11 +63,53 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   }
 }
 
-function bareApp(): Express {
-  const app = express()
-  app.disable('x-powered-by').disable('etag')
+interface Parts {
+  agentSide: AgentSide
+  failedAuth: FailedAuth
+  metrics: Metrics
+  closing: AbortSignal
+}
+
+async function buildApp(deps: ApiDeps, { agentSide, failedAuth, metrics, closing }: Parts): Promise<Express> {
+  const { db, log, sealer, settings, ports } = deps
+  const gatekeeper = createGatekeeper(db, ports.clock)
+  const authenticate = createAuthenticate(gatekeeper, failedAuth)
+  const app = express().disable('x-powered-by').disable('etag')
+  // Agents come first: they do not pay for logging, headers and routes meant for people.
+  app.use('/api/v1/agent', agentSide.router)
+  app.use(
+    '/tf-state',
+    terraformStateRouter({ db, clock: ports.clock, sealer, password: settings.statePassword }),
+  )
+  app.use(
+    requestIds,
+    requestLog(log),
+    metrics.timing,
+    securityHeaders(settings.publicUrl.startsWith('https:')),
+  )
+  app.use(createHealthRouter(deps, metrics, authenticate))
+  mountDocs(app)
+  app.use(await createOps(deps, { gatekeeper, failedAuth }))
+  const serving = { authenticate, closing, tokensChanged: () => gatekeeper.invalidate() }
+  app.use('/api/v1', mountRoutes(apiRoutes, deps, serving))
+  app.use(req => {
+    const asked = `${req.method} ${req.path.slice(0, 200)}`
+    throw new Problem(404, 'no-such-route', `Nothing is served at ${asked}: see /docs.`)
+  })
+  app.use(answerError(log))
   return app
 }
+
+/** Finds the caller behind a request's token. Throws 401, or 429 after too many failures. */
+const createAuthenticate =
+  (gatekeeper: Gatekeeper, failedAuth: FailedAuth): Authenticate =>
+  async req => {
+    const token = presentedToken(req)
+    const caller = token && (await gatekeeper.byToken(token))
+    if (caller) return caller
+    if (token) await failedAuth.count(req)
+    throw notAuthenticated()
+  }
 
 function mountDocs(app: Express): void {
   const document = openApiDocument()

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../ports/clock.js'
 import type { Db } from '../store/client.js'
-import { activeTokens, hashToken, type TokenGrant } from '../store/tokens.js'
+import { ADMIN_TOKEN_ID, activeTokens, hashToken, type TokenGrant } from '../store/tokens.js'
 import { Problem } from './problem.js'
 import { SCOPES, type Scope } from './scopes.js'
 
-/** Whoever was let in. `name` goes into the audit. */
+/** Whoever was let in. `name` goes into the audit: names of tokens are free text, so their ids stand beside them. */
 export interface Caller {
   id: string
   name: string
@@ -41,6 +41,12 @@ async function snapshot(db: Db): Promise<Snapshot> {
   }
 }
 
+const toCaller = ({ id, name, scopes }: TokenGrant): Caller => ({
+  id,
+  name: id === ADMIN_TOKEN_ID ? name : `${name} (${id})`,
+  scopes,
+})
+
 /**
  * A gatekeeper that reads all tokens at most once a second, not one for each request.
  * Tokens are found by their SHA-256: the time of a lookup tells nothing about the token itself.
@@ -64,7 +70,7 @@ export function createGatekeeper(db: Db, clock: Clock): Gatekeeper {
   }
 
   const alive = (grant: TokenGrant | undefined): Caller | null =>
-    grant && grant.expiresAt > clock.now().getTime() ? grant : null
+    grant && grant.expiresAt > clock.now().getTime() ? toCaller(grant) : null
 
   const invalidate = () => {
     known = undefined

@@ -32,6 +32,9 @@ describe('the OpenAPI document', () => {
     expect(Object.keys(scaleOut.responses)).toEqual(
       expect.arrayContaining(['202', '401', '403', '404', '409', '422', '503']),
     )
+    expect(scaleOut.responses[200].content['application/json'].schema.properties.monthlyPrice.type).toBe(
+      'number',
+    )
     const body = document.paths['/api/v1/pools'].post.requestBody.content['application/json'].schema
     expect(body.required).toEqual(['name'])
   })

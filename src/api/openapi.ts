@@ -72,7 +72,16 @@ function operation(route: AnyRoute): Json {
     description: `Needs a token with the scope \`${route.scope}\`.`,
     parameters: parameters(route),
     ...(route.body && { requestBody: { required: true, content: jsonContent(route.body, 'input') } }),
-    responses: { [answer.status]: { description: answer.text, ...content }, ...refusals(route) },
+    responses: {
+      ...(route.preview && {
+        200: {
+          description: 'dryRun=true: what would be done',
+          content: jsonContent(route.preview, 'output'),
+        },
+      }),
+      [answer.status]: { description: answer.text, ...content },
+      ...refusals(route),
+    },
   }
 }
 

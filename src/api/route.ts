@@ -39,6 +39,8 @@ export interface Route<P extends z.ZodObject, Q extends z.ZodObject, B extends z
   readonly query?: Q
   readonly body?: B
   readonly answer: { status: 200 | 201 | 202 | 204; schema?: z.ZodType; text: string; type?: string }
+  /** What `?dryRun=true` answers, with status 200. */
+  readonly preview?: z.ZodType
   /** Set on everything that changes something: the verb in the audit, such as `pool.create`. */
   readonly action?: string
   readonly handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<Answer>
@@ -61,7 +63,12 @@ export const byName = z.object({ name: z.string().max(200) })
 /** `{id}` in a path. */
 export const byId = z.object({ id: z.string().max(200) })
 /** `?dryRun=true`. */
-export const dryRun = z.strictObject({ dryRun: z.stringbool().default(false) })
+export const dryRun = z.strictObject({
+  dryRun: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform(word => word === 'true'),
+})
 
 /** `?limit&cursor`; a cursor is whatever `next` said, and means nothing to anybody else. */
 export const page = z.strictObject({

@@ -49,11 +49,7 @@ const preview = z.object({
   monthlyPrice: z.number().describe('what changes in the bill of a month; below zero: saved'),
   currency: z.string(),
 })
-const answer = {
-  status: 202 as const,
-  text: 'started; with dryRun=true 200 and what would be done',
-  schema: z.union([started, preview]),
-}
+const answer = { status: 202 as const, text: 'started', schema: started }
 
 export const scalingRoutes = [
   defineRoute({
@@ -67,6 +63,7 @@ export const scalingRoutes = [
     body: outBody,
     action: 'pool.scale-out',
     answer,
+    preview,
     handle: async call => {
       const { deps, params, body, query } = call
       const pool = await findPool(deps, params.name)
@@ -90,6 +87,7 @@ export const scalingRoutes = [
     body: inBody,
     action: 'pool.scale-in',
     answer,
+    preview,
     handle: async call => {
       const { deps, params, body, query } = call
       const pool = await findPool(deps, params.name)
