@@ -34,17 +34,22 @@ export const INSTALLED = CONTROL.replace('Version:', 'Status: install ok install
 const hash = (name: 'md5' | 'sha256', data: Buffer | string) => createHash(name).update(data).digest('hex')
 
 /**
- * Makes `repository`: a local apt repository that holds the package `docker.io`, made from the stand-in at
- * `dockerFile`. Returns the directory of the unpacked package (for machines that have it from the start).
+ * Makes `repository`: a local apt repository that holds the package `docker.io`, made from the
+ * directory `standin`. Returns the directory of the unpacked package (for machines that have it from the start).
  */
-export async function buildRepository(repository: string, work: string, dockerFile: string): Promise<string> {
+export async function buildRepository(repository: string, work: string, standin: string): Promise<string> {
   const tree = join(work, 'docker.io')
   rmSync(tree, { recursive: true, force: true })
-  mkdirSync(join(tree, 'usr/bin'), { recursive: true })
-  mkdirSync(join(tree, 'DEBIAN'))
+  const library = join(tree, 'usr/lib/docker-standin')
+  for (const path of ['usr/bin', 'usr/lib/docker-standin', 'DEBIAN']) {
+    mkdirSync(join(tree, path), { recursive: true })
+  }
   mkdirSync(repository, { recursive: true })
-  cpSync(dockerFile, join(tree, 'usr/bin/docker'))
+  cpSync(join(standin, 'docker'), join(tree, 'usr/bin/docker'))
   chmodSync(join(tree, 'usr/bin/docker'), 0o755)
+  for (const name of ['compose.py', 'service.py']) cpSync(join(standin, name), join(library, name))
+  // Compiled here once, not at every call on every machine.
+  await run('/usr/bin/python3', ['-m', 'compileall', '-q', '--invalidation-mode', 'unchecked-hash', library])
   writeFileSync(join(tree, 'DEBIAN/control'), CONTROL)
   writeFileSync(join(tree, 'DEBIAN/postinst'), POSTINST, { mode: 0o755 })
   const deb = join(repository, 'docker.io.deb')

@@ -113,7 +113,7 @@ export async function buildBase(directory: string): Promise<void> {
   await run('chmod', ['0700', join(root, 'root')])
   await run('chmod', ['0640', join(root, 'etc/shadow')])
   await run('sh', ['-c', NODES, 'nodes', root, ...HIDDEN])
-  const tree = await buildRepository(join(root, 'srv/apt'), directory, assetFile('docker'))
+  const tree = await buildRepository(join(root, 'srv/apt'), directory, assetFile('standin'))
   layOutDocker(directory, tree)
 }
 
@@ -140,7 +140,10 @@ function layOutDocker(directory: string, tree: string): void {
   const database = join(directory, 'docker-root/var/lib/dpkg')
   mkdirSync(join(database, 'info'), { recursive: true })
   writeFileSync(join(database, 'status'), INSTALLED)
-  writeFileSync(join(database, 'info/docker.io.list'), '/.\n/usr\n/usr/bin\n/usr/bin/docker\n')
+  writeFileSync(
+    join(database, 'info/docker.io.list'),
+    '/.\n/usr\n/usr/bin\n/usr/bin/docker\n/usr/lib\n/usr/lib/docker-standin\n',
+  )
   cpSync(join(tree, 'usr'), join(directory, 'docker-usr'), { recursive: true })
 }
 
