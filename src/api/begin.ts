@@ -25,6 +25,8 @@ export interface PlannedView {
   target: string
   summary: string
   after: string[]
+  /** What it would run on the machine, as argv. */
+  commands: string[][]
 }
 
 /** What a run would do, step by step. Starts nothing. */
@@ -35,6 +37,7 @@ export const previewSteps = ({ registry }: Pick<ApiDeps, 'registry'>, request: R
     target: step.target,
     summary: step.job.summary,
     after: step.after,
+    commands: (step.job.commands ?? []).map(argv => [...argv]),
   }))
 
 /** How long a request waits for a provider, milliseconds. */

@@ -43,6 +43,7 @@ const preview = z.object({
       target: z.string(),
       summary: z.string(),
       after: z.array(z.string()),
+      commands: z.array(z.array(z.string())).describe('what it would run on the machine, as argv'),
     }),
   ),
   offers: z.array(z.object({ type: z.string(), location: z.string(), monthlyPrice: z.number() })),

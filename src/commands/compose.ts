@@ -19,6 +19,9 @@ export const startEdge = (): Argv => ofEdge('up', '-d', '--remove-orphans')
 /** Ends the edge and removes its container; none is fine. */
 export const stopEdge = (): Argv => ofEdge('down', '--remove-orphans')
 
+/** Removes every file of ours from a machine; none is fine. */
+export const removeFiles = (): Argv => ['rm', '-rf', '--', EDGE_ROOT]
+
 /** Ends the edge and starts it anew: the agent forgets its state and pulls again. */
 export const restartEdge = (): Argv => ofEdge('restart', 'edge')
 

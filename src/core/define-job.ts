@@ -52,6 +52,8 @@ export interface Job<N extends string, I extends z.ZodObject, O extends z.ZodObj
   /** What people see as the object of this step, usually the node's name. */
   readonly target: (input: z.output<I>) => string
   readonly retry: RetryPolicy
+  /** What it runs on the machine when all goes well, as argv: the dry run shows it. */
+  readonly commands?: readonly (readonly string[])[]
   readonly run: (ctx: JobContext<z.output<I>, P>) => Promise<z.input<O>>
   /** Takes back every step that started, even one whose answer was lost. Succeeds when there is nothing. */
   readonly undo:

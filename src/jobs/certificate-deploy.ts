@@ -16,6 +16,7 @@ export const certificateDeploy = defineJob({
   output: z.object({}),
   key: input => `deploy-${input.node}`,
   target: input => input.node,
+  commands: [reloadEdge()],
   retry: { attempts: 6, first: '10s', max: '10m', timeout: '2m' },
 
   async run(ctx) {

@@ -26,6 +26,7 @@ export const dockerInstall = defineJob({
   output: z.object({}),
   key: input => `docker-${input.node}`,
   target: input => input.node,
+  commands: [updatePackages(), installPackages(DOCKER_PACKAGES), composeAnswers()],
   retry: { attempts: 5, first: '2s', max: '2m', timeout: '15m' },
 
   async run(ctx) {

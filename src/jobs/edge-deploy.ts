@@ -25,6 +25,7 @@ export const edgeDeploy = defineJob({
   output: z.object({}),
   key: input => `deploy-${input.node}`,
   target: input => input.node,
+  commands: [readResolvers(), startEdge()],
   retry: { attempts: 5, first: '2s', max: '1m', timeout: '10m' },
 
   async run(ctx) {

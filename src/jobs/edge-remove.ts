@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { stopEdge } from '../commands/compose.js'
+import { removeFiles, stopEdge } from '../commands/compose.js'
 import { defineJob, type JobContext } from '../core/define-job.js'
 import { Fatal } from '../core/errors.js'
 import { nodeName } from '../core/names.js'
@@ -17,6 +17,7 @@ export const edgeRemove = defineJob({
   output: z.object({}),
   key: input => `deploy-${input.node}`,
   target: input => input.node,
+  commands: [stopEdge(), removeFiles()],
   retry: { attempts: 5, first: '5s', max: '2m', timeout: '5m' },
 
   async run(ctx) {
@@ -38,5 +39,5 @@ export async function removeEdge(
 ): Promise<void> {
   if (await succeeds(ctx, host, ['test', '-e', `${EDGE_ROOT}/docker-compose.yml`]))
     await runAll(ctx, host, [stopEdge()])
-  await runAll(ctx, host, [['rm', '-rf', '--', EDGE_ROOT]])
+  await runAll(ctx, host, [removeFiles()])
 }

@@ -15,6 +15,7 @@ export const sshWait = defineJob({
   output: z.object({}),
   key: input => `ssh-${input.node}`,
   target: input => input.node,
+  commands: [greet()],
   retry: { attempts: 2, first: '5s', max: '30s', timeout: '5m' },
 
   async run({ input, ports, signal, log }) {

@@ -85,7 +85,8 @@ UPDATE "Step" SET status = iif(kind = (SELECT direction FROM "Run" r WHERE r.id 
     f.value ->> 'status', 'cancelled'), output = coalesce(f.value ->> 'output', output), "leaseUntil" = 0,
   "errorCode" = f.value ->> 'errorCode', "errorText" = f.value ->> 'errorText', rev = ${nextRev},
   "endedAt" = iif(f.value ->> 'status' IN ('succeeded', 'failed'), ${stamp}, NULL),
-  progress = iif(f.value ->> 'status' = 'succeeded', 1, progress)
+  progress = iif(f.value ->> 'status' = 'succeeded', 1, progress),
+  note = iif(f.value ->> 'status' = 'succeeded', NULL, note)
 FROM json_each(${ends}) f WHERE "Step".id = f.value ->> 'id' AND "Step".lease = ${owner} AND "Step".status = 'running'
 RETURNING "Step".id`
 
