@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { readFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
-import { rootCertificates } from 'node:tls'
+import { createSecureContext, rootCertificates } from 'node:tls'
 import type * as Acme from 'acme-client'
 import { codeOf, PortError } from '../../core/errors.js'
 import { answerError } from './errors.js'
@@ -57,7 +57,9 @@ const isBadNonce = (data: unknown) =>
 export async function createAgent(caFile: string | undefined): Promise<Agent> {
   if (!caFile) return new Agent({ keepAlive: true })
   try {
-    return new Agent({ keepAlive: true, ca: [...rootCertificates, await readFile(caFile, 'utf8')] })
+    const ca = [...rootCertificates, await readFile(caFile, 'utf8')]
+    // One context for all connections: reading 150 certificates anew for each would take 15 ms of CPU.
+    return new Agent({ keepAlive: true, secureContext: createSecureContext({ ca }) })
   } catch (error) {
     const message = `ACME_CA_FILE cannot be used: ${codeOf(error)}`
     throw new PortError('bad-ca-file', message, { retryable: false, cause: error })
