@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { SettingsError } from '../config/env.js'
-import { messageOf } from '../core/errors.js'
+import { codeOf, messageOf } from '../core/errors.js'
 import type { Cli } from './command.js'
 import { addAccess } from './commands/access.js'
 import { addChecks } from './commands/check.js'
@@ -93,5 +93,5 @@ function misuse(error: CommanderError, json: boolean, cli: Cli): ExitCode {
 function classify(error: unknown): [ExitCode, string] {
   if (error instanceof CliError) return [error.exit, error.code]
   if (error instanceof SettingsError) return [EXIT.usage, error.code]
-  return [EXIT.failed, 'unexpected']
+  return [EXIT.failed, codeOf(error)]
 }
