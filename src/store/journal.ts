@@ -48,8 +48,8 @@ export interface Journal {
   renew(ids: readonly string[]): Promise<string[]>
 }
 
-// The position in the event stream: one more than anything written before.
-const nextRev = Prisma.sql`(SELECT coalesce(max(rev), 0) + 1 FROM "Step")`
+// The position in the run's event stream: one more than anything written before.
+const nextRev = Prisma.sql`(SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")`
 const list = (ids: string) => Prisma.sql`(SELECT value FROM json_each(${ids}))`
 const runsOf = (ids: string) => Prisma.sql`(SELECT "runId" FROM "Step" WHERE id IN ${list(ids)})`
 
@@ -61,13 +61,14 @@ WHERE id IN ${list(at.ids)}
   AND status IN ('pending', 'running', 'waiting', 'retrying', 'failed') AND "leaseUntil" < ${at.now}
   AND NOT EXISTS (SELECT 1 FROM "Step" o WHERE o.key = "Step".key AND o."leaseUntil" >= ${at.now})
   AND NOT EXISTS (SELECT 1 FROM json_each("Step".after) a LEFT JOIN "Step" d
-    ON d."runId" = "Step"."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')
+    ON d.id = "Step"."runId" || '.' || a.value WHERE d.status IS NOT 'succeeded')
   AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind AND r."endedAt" IS NULL)
 RETURNING id, "runId", path, kind, job, key, input, attempts, "triedAt",
   (SELECT status IN ('queued', 'failed') FROM "Run" r WHERE r.id = "runId") AS "runRests",
-  (SELECT json_group_object(d.path, json(d.output)) FROM "Step" d WHERE d."runId" = "Step"."runId" AND d.output IS NOT NULL
-    AND d.path IN (SELECT f.value ->> '$."$from".step' FROM json_each("Step".input) f WHERE f.type = 'object')) AS outputs,
-  (SELECT d.output FROM "Step" d WHERE d."runId" = "Step"."runId" AND "Step".path = 'undo.' || d.path) AS "doneOutput"`
+  (SELECT json_group_object(d.path, json(d.output)) FROM json_each("Step".input) f
+    JOIN "Step" d ON d.id = "Step"."runId" || '.' || (f.value ->> '$."$from".step') AND d.output IS NOT NULL
+    WHERE f.type = 'object') AS outputs,
+  (SELECT d.output FROM "Step" d WHERE "Step".kind = 'undo' AND d.id = "Step"."runId" || substr("Step".path, 5)) AS "doneOutput"`
 
 const refusal = (ids: string) => Prisma.sql`
 SELECT s.id, s.status, s.output, r.direction = s.kind AND r."endedAt" IS NULL AS "on",

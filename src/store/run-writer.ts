@@ -92,7 +92,7 @@ async function settleAll(db: Db, runs: string[]): Promise<boolean[]> {
         SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status <> 'succeeded')`,
     // A step whose worker was killed while its run was being taken back.
     db.$executeRaw`
-      UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(rev) + 1 FROM "Step")
+      UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")
       WHERE "runId" IN ${ended} AND kind = 'do' AND status = 'running'`,
     db.$executeRaw`DELETE FROM "Claim" WHERE "runId" IN ${ended}`,
     db.$queryRaw`SELECT id FROM "Run" WHERE id IN ${ids} AND "endedAt" IS NOT NULL`,

@@ -30,7 +30,7 @@ export async function turnAround(db: Db, id: string): Promise<boolean> {
 export async function addUndoSteps(db: Db, id: string, undo: readonly PlannedStep[]): Promise<void> {
   await db.$transaction([
     db.$executeRaw`
-      UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(rev) + 1 FROM "Step")
+      UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")
       WHERE "runId" = ${id} AND kind = 'do' AND status IN ('pending', 'retrying', 'waiting', 'failed')`,
     db.$executeRaw(insertSteps(stepRows(id, undo))),
   ])
@@ -43,7 +43,7 @@ export async function reviveRun(db: Db, id: string): Promise<boolean> {
       UPDATE "Run" SET status = iif(direction = 'do', 'running', 'cancelling'), error = NULL
       WHERE id = ${id} AND status = 'failed'`,
     db.$executeRaw`
-      UPDATE "Step" SET status = 'pending', rev = (SELECT max(rev) + 1 FROM "Step")
+      UPDATE "Step" SET status = 'pending', rev = (SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")
       WHERE "runId" = ${id} AND status = 'failed' AND kind = (SELECT direction FROM "Run" WHERE id = ${id} AND status <> 'failed')`,
   ])
   return revived === 1
@@ -60,13 +60,13 @@ export const runnableSteps = (db: Db, run: string | null = null): Promise<Runnab
       AND s.status IN ('pending', 'waiting', 'retrying', 'running') AND s."leaseUntil" < ${Date.now()}
       AND NOT EXISTS (SELECT 1 FROM "Step" o WHERE o.key = s.key AND o."leaseUntil" >= ${Date.now()})
       AND NOT EXISTS (SELECT 1 FROM json_each(s.after) a LEFT JOIN "Step" d
-        ON d."runId" = s."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')`
+        ON d.id = s."runId" || '.' || a.value WHERE d.status IS NOT 'succeeded')`
 
 /** Whether everything that a step waits for has succeeded. */
 export async function isRunnable(db: Db, step: string): Promise<boolean> {
   const rows = await db.$queryRaw<unknown[]>`
     SELECT 1 FROM "Step" s WHERE s.id = ${step} AND NOT EXISTS (SELECT 1 FROM json_each(s.after) a LEFT JOIN "Step" d
-      ON d."runId" = s."runId" AND d.path = a.value WHERE d.status IS NOT 'succeeded')`
+      ON d.id = s."runId" || '.' || a.value WHERE d.status IS NOT 'succeeded')`
   return rows.length > 0
 }
 

@@ -38,6 +38,7 @@ CREATE TABLE "Node" (
     "lastBeatAt" DATETIME,
     "readyAt" DATETIME,
     "deadAt" DATETIME,
+    "drainingAt" DATETIME,
     "cpu" REAL,
     "mem" REAL,
     "rxBps" REAL,
@@ -187,7 +188,8 @@ CREATE TABLE "Notification" (
     "kind" TEXT NOT NULL,
     "subject" TEXT NOT NULL,
     "text" TEXT NOT NULL,
-    "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+    "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "sentAt" DATETIME
 );
 
 -- CreateIndex
@@ -209,19 +211,10 @@ CREATE INDEX "Run_status_idx" ON "Run"("status");
 CREATE INDEX "Run_pool_id_idx" ON "Run"("pool", "id");
 
 -- CreateIndex
-CREATE INDEX "Step_runId_status_idx" ON "Step"("runId", "status");
-
--- CreateIndex
 CREATE INDEX "Step_runId_rev_idx" ON "Step"("runId", "rev");
 
 -- CreateIndex
-CREATE INDEX "Step_rev_idx" ON "Step"("rev");
-
--- CreateIndex
 CREATE INDEX "Step_key_leaseUntil_idx" ON "Step"("key", "leaseUntil");
-
--- CreateIndex
-CREATE UNIQUE INDEX "Step_runId_path_key" ON "Step"("runId", "path");
 
 -- CreateIndex
 CREATE INDEX "Claim_runId_idx" ON "Claim"("runId");
