@@ -104,7 +104,15 @@ function addStep(id: string, job: AnyJob, input: Fields, scope: Scope): string {
     key: job.key(known),
     target: job.target(known),
     input,
-    after: [...scope.after],
+    // What fills a hole is waited for, even when the reference came in through a workflow's input.
+    after: [
+      ...new Set([
+        ...scope.after,
+        ...Object.values(input)
+          .filter(isHole)
+          .map(hole => hole.$from.step),
+      ]),
+    ],
   })
   return path
 }

@@ -55,7 +55,7 @@ test.each([
 test('data that does not fit is named by field and never tried again', () => {
   const { error } = z.object({ name: z.string() }).safeParse({})
   expect(judge(error, at)).toMatchObject({
-    kind: 'again',
+    kind: 'never',
     code: 'bad-data',
     message: expect.stringContaining('name'),
   })
