@@ -39,7 +39,7 @@ const work = defineJob({
   },
   async undo({ input, attempt, signal }, output) {
     await world.behave.get(`undo ${input.name}`)?.(attempt, signal)
-    world.log.push(`undo ${input.name} ${output?.text ?? 'unfinished'}`)
+    world.log.push(`undo ${input.name} ${output?.text ?? `unfinished, from ${input.from}`}`)
   },
 })
 
@@ -211,7 +211,7 @@ test('cancel stops what runs, takes back in reverse what started, and releases t
   await engine.cancel(id)
   const run = await ended(id, 'cancelled')
   const undone = world.log.filter(line => line.startsWith('undo'))
-  expect(undone.slice(0, 2).sort()).toEqual(['undo b >a>b', 'undo c unfinished'])
+  expect(undone.slice(0, 2).sort()).toEqual(['undo b >a>b', 'undo c unfinished, from >a'])
   expect(undone[2]).toBe('undo a >a')
   expect(run.steps.find(step => step.id === 'd')?.status).toBe('cancelled')
   expect(run.steps.find(step => step.id === 'c')?.status).toBe('cancelled')

@@ -11,7 +11,7 @@ export interface BegunStep {
   job: string
   key: string
   input: Record<string, unknown>
-  /** Outputs of the steps it waits for, by path; whatever its holes need is among them. */
+  /** Outputs of the steps it waits for (an undo: its step), by path; whatever its holes need is among them. */
   outputs: Record<string, unknown>
   attempts: number
   /** When this try began, its waits included; epoch milliseconds. */
@@ -65,7 +65,8 @@ WHERE id IN ${list(at.ids)}
   AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind AND r."endedAt" IS NULL)
 RETURNING id, "runId", path, kind, job, key, input, attempts, "triedAt",
   (SELECT status IN ('queued', 'failed') FROM "Run" r WHERE r.id = "runId") AS "runRests",
-  (SELECT json_group_object(d.path, json(d.output)) FROM json_each("Step".after) a
+  (SELECT json_group_object(d.path, json(d.output)) FROM json_each(iif("Step".kind = 'do', "Step".after,
+      (SELECT s.after FROM "Step" s WHERE s.id = "Step"."runId" || substr("Step".path, 5)))) a
     JOIN "Step" d ON d.id = "Step"."runId" || '.' || a.value) AS outputs,
   (SELECT d.output FROM "Step" d WHERE "Step".kind = 'undo' AND d.id = "Step"."runId" || substr("Step".path, 5)) AS "doneOutput"`
 
