@@ -33,6 +33,7 @@ check: ## The part of `make test` before the tests
 	@$(BIN)/biome ci --error-on-warnings .
 	@$(BIN)/tsc --noEmit
 	@$(LAZARUS) docs --check
+	@node --import tsx prisma/migration.ts --check
 	@$(BIN)/tsc -p tsconfig.build.json --outDir .cache/build
 
 .PHONY: soak
@@ -41,9 +42,9 @@ soak: ## The chaos test, 20 times over (long)
 	@SOAK=20 $(BIN)/vitest run --config vitest.soak.config.ts $(ARGS)
 
 .PHONY: bench
-bench: ## Measure against bare BullMQ and bare Express, as ratios
+bench: ## Measure speed as ratios (ARGS="heartbeats --json")
 	@bin/setup --test
-	@node --import tsx bench/main.ts $(ARGS)
+	@node --import tsx bench/index.ts $(ARGS)
 
 .PHONY: lint
 lint: ## Check format, lint and types

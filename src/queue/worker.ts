@@ -17,7 +17,13 @@ import { reconcile } from './reconciler.js'
 import { createRunner } from './runner.js'
 
 /** How many jobs of a kind one worker process runs at once. SSH and providers wait on others, not on the CPU. */
-const CONCURRENCY: Record<QueueName, number> = { machines: 20, dns: 20, ssh: 40, certificates: 20, nodes: 100 }
+const CONCURRENCY: Record<QueueName, number> = {
+  machines: 20,
+  dns: 20,
+  ssh: 40,
+  certificates: 20,
+  nodes: 100,
+}
 
 export interface WorkerParts {
   db: Db
