@@ -9,6 +9,8 @@ export function startNotifier(parts: {
   db: Db
   url: string | undefined
   clock: Clock
+  /** Milliseconds between two looks. */
+  every: number
   log: { info(message: string): void; warn(message: string): void }
 }): { close(): Promise<void> } {
   const deliver = async () => {
@@ -18,7 +20,7 @@ export function startNotifier(parts: {
       await markSent(parts.db, notice.id, parts.clock.now())
     }
   }
-  const loop = repeat(1_000, deliver, error =>
+  const loop = repeat(parts.every, deliver, error =>
     parts.log.warn(`notice not delivered, will be tried again: ${error.message}`),
   )
   return { close: () => loop.stop() }

@@ -38,7 +38,13 @@ export async function startWork(plane: ControlPlane): Promise<{ close(): Promise
     onError: error => log.warn(`beats: ${error.message}`),
   })
   const clockwork = startSchedules({ schedules, ports, engine, redisUrl, refreshEvery: 30_000, log })
-  const notifier = startNotifier({ db, url: settings.LAZARUS_NOTIFY_URL, clock: ports.clock, log })
+  const notifier = startNotifier({
+    db,
+    url: settings.LAZARUS_NOTIFY_URL,
+    clock: ports.clock,
+    every: 1_000,
+    log,
+  })
   return {
     async close() {
       await clockwork.close()

@@ -1,0 +1,103 @@
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { startRedis, type TestRedis } from '../../test/support/redis.js'
+import { until } from '../../test/support/wait.js'
+import { type AnySchedule, defineSchedule, type RunRequest } from '../core/define-schedule.js'
+import type { Ports } from '../ports/index.js'
+import { ClaimTaken } from '../store/run-writer.js'
+import type { Engine } from './engine.js'
+import { keepListening, listeningSince } from './listening.js'
+import { startSchedules } from './schedules.js'
+
+const request: RunRequest = { workflow: 'test.work', input: {}, claims: ['edge-1'], pool: null }
+let redis: TestRedis
+let running: ReturnType<typeof startSchedules> | undefined
+
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(async () => {
+  await running?.close()
+  running = undefined
+  await redis.flush()
+})
+afterAll(() => redis.stop())
+
+function start(schedule: AnySchedule, engine: Partial<Engine> = {}): string[] {
+  const warnings: string[] = []
+  running = startSchedules({
+    schedules: [schedule],
+    ports: {} as Ports,
+    engine: engine as Engine,
+    redisUrl: redis.url,
+    refreshEvery: 50,
+    log: { info: () => undefined, warn: line => warnings.push(line) },
+  })
+  return warnings
+}
+
+test('a schedule comes again after it threw, and the log says why', async () => {
+  let calls = 0
+  const warnings = start(
+    defineSchedule({
+      name: 'tests.fail',
+      summary: '',
+      every: '50ms',
+      uses: [],
+      run: async () => {
+        calls += 1
+        throw new Error('provider down')
+      },
+    }),
+  )
+  await until(() => calls >= 3)
+  expect(warnings).toContain('tests.fail: provider down')
+})
+
+test('a timetable that Redis lost is put back', async () => {
+  let calls = 0
+  const run = async () => ({ calls: ++calls })
+  start(defineSchedule({ name: 'tests.count', summary: '', every: '50ms', uses: [], run }))
+  await until(() => calls >= 1)
+  await redis.flush()
+  const before = calls
+  await until(() => calls > before + 1)
+})
+
+test('a run that finds its object held is not started; other errors are told', async () => {
+  const answers: (string | null)[] = []
+  const engine = {
+    start: async ({ actor }: { actor: string }) => {
+      expect(actor).toBe('schedule:tests.start')
+      if (answers.length === 0) throw new ClaimTaken('edge-1', 'r1')
+      return 'r2'
+    },
+  }
+  const run = async (ctx: { start(r: RunRequest): Promise<string | null> }) => {
+    answers.push(await ctx.start(request))
+    return {}
+  }
+  start(defineSchedule({ name: 'tests.start', summary: '', every: '50ms', uses: [], run }), engine)
+  await until(() => answers.length >= 2)
+  expect(answers.slice(0, 2)).toEqual([null, 'r2'])
+})
+
+test('silence proves nothing while nobody takes beats in, nor before this process came up', async () => {
+  const seen: number[] = []
+  const run = async ({ since }: { since: Date }) => {
+    seen.push(Date.now() - since.getTime())
+    return {}
+  }
+  start(defineSchedule({ name: 'tests.since', summary: '', every: '50ms', uses: [], run }))
+  await until(() => seen.length >= 4)
+  expect(Math.max(...seen)).toBeLessThan(40)
+  const listening = keepListening(redis.url)
+  const direct = new Redis(redis.url)
+  try {
+    await until(() => listeningSince(direct))
+    await until(() => (seen.at(-1) ?? 0) > 200, { what: 'the time of listening to grow' })
+  } finally {
+    listening.close()
+    direct.disconnect()
+  }
+})
