@@ -14,7 +14,7 @@ import { startWorker } from '../src/queue/worker.js'
 import { openDatabase } from '../src/store/client.js'
 import { startRedis } from '../test/support/redis.js'
 import { until } from '../test/support/wait.js'
-import { compare } from './measure.js'
+import { compare, report } from './measure.js'
 
 const RUNS = 250
 const STEPS = 8
@@ -123,9 +123,13 @@ const medians = await compare(
   5,
 )
 const { bare = 0, ours = 0 } = medians
-console.log(
-  `engine: ${ours.toFixed(0)} steps/s, bare BullMQ: ${bare.toFixed(0)} steps/s, ratio ${(ours / bare).toFixed(2)} (aim 0.80)`,
-)
+report({
+  name: 'engine',
+  measured: { 'our steps/s': ours, "bare BullMQ's steps/s": bare },
+  compares: 'ours to bare BullMQ',
+  ratio: ours / bare,
+  aim: { least: 0.8 },
+})
 
 await Promise.all([worker.close(), bareSteps.close(), bareRoots.close(), flows.close()])
 await engine.close()
