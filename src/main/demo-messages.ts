@@ -36,7 +36,7 @@ const ZH: DemoMessages = {
   expired: '\n3. 同样的请求，令牌已过期，被拒绝：',
   kill: node => `\n4. 杀掉 ${node}，就像断电一样：`,
   noticed: (text, seconds) => `   ${seconds} 秒后发现：${text}`,
-  resurrect: run => `\n5. 无需人工操作：任务 ${run} 用新机器顶替它，名字不变。`,
+  resurrect: run => `\n5. 无需人工操作：运行 ${run} 用新机器顶替它，名字不变。`,
   renamed: (name, before, after) =>
     `\n6. DNS 中 ${name} 现在指向 ${after}（之前是 ${before}），并且可以访问：`,
   summary: seconds =>

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import { PrismaClient } from './generated/client.js'
@@ -15,6 +15,8 @@ export async function openDatabase(file: string): Promise<Db> {
   if (file === ':memory:') throw new Error('the database needs a file')
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   applyMigrations(file)
+  // Whatever the mode of a directory that was there before: nobody else reads who holds which token.
+  chmodSync(file, 0o600)
   const db = new PrismaClient({ adapter: new PrismaBetterSqlite3({ url: `file:${file}`, timeout: 5_000 }) })
   await db.$queryRawUnsafe('PRAGMA synchronous = NORMAL')
   return db
