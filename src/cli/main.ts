@@ -20,3 +20,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   settings: () => readClientSettings(),
   signal: interrupt.signal,
 })
+
+// The command is over. What still holds the process then is a mistake of ours, and not worth making anybody wait.
+setTimeout(() => {
+  process.stderr.write('lazarus: something did not end in time\n')
+  process.exit()
+}, 10_000).unref()

@@ -18,32 +18,36 @@ export interface ServingApi {
 
 /** Serves the API on every address of the settings. Throws `Fatal` with the address that cannot be used. */
 export async function serveApi(plane: ControlPlane): Promise<ServingApi> {
-  const beats = createBeatQueue(plane.redisUrl)
   const { db, engine, registry, sealer, log, ports, settings } = plane
-  const api = await createApi({
-    ...{ db, engine, beats, registry, ports, sealer, log },
-    settings: {
-      zone: settings.LAZARUS_ZONE,
-      publicUrl: plane.publicUrl,
-      adminToken: settings.LAZARUS_ADMIN_TOKEN,
-      heartbeatInterval: ports.settings.heartbeatInterval,
-      missedBeats: ports.settings.missedBeats,
-      statePassword: plane.statePassword,
-    },
-  })
-  const servers: Server[] = []
-  for (const address of settings.LAZARUS_LISTEN)
-    servers.push(await listen(createServer(api.handler), address))
-  const listening = keepListening(plane.redisUrl)
-  return {
-    url: urlOf(servers[0] as Server),
-    newAdminToken: api.newAdminToken,
-    async close() {
-      listening.close()
-      api.close()
-      await Promise.all(servers.map(stop))
-      await beats.close()
-    },
+  const beats = createBeatQueue(plane.redisUrl)
+  const closers: (() => unknown)[] = [() => beats.close()]
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    const api = await createApi({
+      ...{ db, engine, beats, registry, ports, sealer, log },
+      settings: {
+        zone: settings.LAZARUS_ZONE,
+        publicUrl: plane.publicUrl,
+        adminToken: settings.LAZARUS_ADMIN_TOKEN,
+        heartbeatInterval: ports.settings.heartbeatInterval,
+        missedBeats: ports.settings.missedBeats,
+        statePassword: plane.statePassword,
+      },
+    })
+    const servers: Server[] = []
+    closers.push(() => Promise.all(servers.map(stop)))
+    // Before the servers, so that event streams end and let them close.
+    closers.push(() => api.close())
+    for (const address of settings.LAZARUS_LISTEN)
+      servers.push(await listen(createServer(api.handler), address))
+    const listening = keepListening(plane.redisUrl)
+    closers.push(() => listening.close())
+    return { url: urlOf(servers[0] as Server), newAdminToken: api.newAdminToken, close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 

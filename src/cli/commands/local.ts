@@ -70,8 +70,8 @@ function announce(
     'Bull Board': `${url}/ops/queues`,
     documentation: `${url}/docs`,
     ...more,
-    ...(adminToken && {
-      'admin token': `${adminToken}  (shown once; kept in ${path.join(dataDir, 'client.json')})`,
+    ...(made && {
+      'admin token': `${made}  (shown once; kept in ${path.join(dataDir, 'client.json')})`,
     }),
   }
   const text = Object.entries(lines).flatMap(([name, value]) =>
