@@ -30,7 +30,7 @@ test: check ## Everything CI runs: format, lint, types, generated files, build, 
 .PHONY: check
 check: ## The part of `make test` before the tests
 	@bin/setup --test
-	@$(BIN)/biome ci --error-on-warnings .
+	@$(BIN)/biome ci --colors=off --error-on-warnings .
 	@$(BIN)/tsc --noEmit
 	@$(LAZARUS) docs --check
 	@node --import tsx prisma/migration.ts --check
@@ -39,7 +39,7 @@ check: ## The part of `make test` before the tests
 .PHONY: soak
 soak: ## The chaos test, 20 times over (long)
 	@bin/setup --test
-	@SOAK=20 $(BIN)/vitest run --config vitest.soak.config.ts $(ARGS)
+	@ROUNDS=$${ROUNDS:-20} $(BIN)/vitest run --config vitest.soak.config.ts $(ARGS)
 
 .PHONY: bench
 bench: ## Measure speed as ratios (ARGS="heartbeats --json")
@@ -48,7 +48,7 @@ bench: ## Measure speed as ratios (ARGS="heartbeats --json")
 
 .PHONY: lint
 lint: ## Check format, lint and types
-	@$(BIN)/biome ci --error-on-warnings .
+	@$(BIN)/biome ci --colors=off --error-on-warnings .
 	@$(BIN)/tsc --noEmit
 
 .PHONY: fix
@@ -61,5 +61,5 @@ docs: ## Write docs/generated and .env.example anew
 
 .PHONY: clean
 clean: ## Remove what was built and what ran here (not node_modules)
-	@$(LAZARUS) sandbox --clean --data .data/sandbox
+	@[ ! -d node_modules ] || $(LAZARUS) sandbox --clean --data .data/sandbox
 	rm -rf dist coverage .cache .data
