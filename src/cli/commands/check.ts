@@ -1,8 +1,6 @@
 import type { Command } from 'commander'
-import { packageRoot } from '../../adapters/hcloud/stacks.js'
 import { prefersChinese, readSettings } from '../../config/env.js'
 import type { Cli } from '../command.js'
-import { examine, isReady } from '../doctor/doctor.js'
 import type { Finding } from '../doctor/finding.js'
 import { CliError, EXIT } from '../exit.js'
 import { doctorMessages } from '../messages.js'
@@ -16,6 +14,8 @@ export function addChecks(program: Command, cli: Cli): void {
     .option('--sandbox', 'judge by what "lazarus up --sandbox" needs, not by what a real cloud needs')
     .option('--json', 'print JSON and nothing else')
     .action(async (options: { sandbox?: boolean; json?: boolean }) => {
+      // Loaded only when asked for, like all that takes time to load.
+      const { examine, isReady } = await import('../doctor/doctor.js')
       const output = createOutput(cli.io, options.json === true)
       const purpose = options.sandbox ? 'sandbox' : 'cloud'
       const findings = await examine(purpose, { settings: () => readSettings(), client: cli.settings() })
@@ -43,6 +43,7 @@ function addDocs(program: Command, cli: Cli): void {
     .option('--json', 'print JSON and nothing else')
     .action(async (options: { check?: boolean; json?: boolean }) => {
       const output = createOutput(cli.io, options.json === true)
+      const { packageRoot } = await import('../../adapters/hcloud/stacks.js')
       const { staleFiles, writeFiles } = await import('../docs/generate.js')
       const root = await packageRoot()
       const files = options.check ? staleFiles(root) : writeFiles(root)
