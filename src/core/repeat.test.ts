@@ -24,7 +24,7 @@ test('goes on after an error and never overlaps', async () => {
 })
 
 test('stop waits for the call in progress, and none follows', async () => {
-  let finish = () => undefined as void
+  let finish = (): void => undefined
   let calls = 0
   const work = () => {
     calls += 1
