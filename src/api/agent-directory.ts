@@ -16,7 +16,11 @@ export interface AgentDirectory {
 }
 
 /** How old the memory may grow, milliseconds. One statement for all nodes, not one for each request. */
-const REFRESH = 1_000
+const MOST = 1_000
+/** A small fleet is read more often: a new node hears of its first configuration that much sooner. */
+const LEAST = 100
+/** Reading may take this part of the time. */
+const SHARE = 0.02
 
 /** Reads the directory once and keeps it fresh until closed. A failing refresh keeps the last one and warns. */
 export async function createAgentDirectory(db: Db, warn: (message: string) => void): Promise<AgentDirectory> {
@@ -25,24 +29,29 @@ export async function createAgentDirectory(db: Db, warn: (message: string) => vo
   let closed = false
   let timer: NodeJS.Timeout | undefined
 
-  async function refresh(): Promise<void> {
+  /** Returns the milliseconds to wait before the next. */
+  async function refresh(): Promise<number> {
+    const begin = performance.now()
     const before = new Set(nodes.keys())
     const agents = await agentDirectory(db)
     desired = new Map(agents.map(agent => [agent.node, agent.desiredVersion]))
     const valid = new Set(agents.map(agent => agent.keyHash))
     // Keys admitted while the statement ran may be newer than its answer.
     for (const hash of before) if (!valid.has(hash)) nodes.delete(hash)
+    return Math.min(Math.max((performance.now() - begin) / SHARE, LEAST), MOST)
   }
 
-  function schedule(): void {
+  function schedule(pause: number): void {
     timer = setTimeout(async () => {
-      await refresh().catch(error => warn(`agents are served from an old list: ${messageOf(error)}`))
-      if (!closed) schedule()
-    }, REFRESH).unref()
+      const next = await refresh().catch(error => {
+        warn(`agents are served from an old list: ${messageOf(error)}`)
+        return MOST
+      })
+      if (!closed) schedule(next)
+    }, pause).unref()
   }
 
-  await refresh()
-  schedule()
+  schedule(await refresh())
   return {
     known: key => nodes.get(hashToken(key)),
     async admit(key) {

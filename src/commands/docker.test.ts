@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { compose } from './compose.js'
 import {
   composeAnswers,
   DOCKER_PACKAGES,
@@ -15,7 +14,7 @@ const KEEP = ['-o', 'Dpkg::Options::=--force-confdef', '-o', 'Dpkg::Options::=--
 
 test('looks: the daemon itself, not only its program', () => {
   expect(dockerAnswers()).toEqual(['docker', 'version'])
-  expect(composeAnswers()).toEqual(compose('version'))
+  expect(composeAnswers()).toEqual(['sh', '-euc', 'docker compose version || exec docker-compose version'])
 })
 
 test('installs without a question', () => {

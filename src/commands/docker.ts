@@ -1,4 +1,4 @@
-import { type Argv, compose } from './compose.js'
+import type { Argv } from './compose.js'
 
 const QUIET = ['env', 'DEBIAN_FRONTEND=noninteractive', 'NEEDRESTART_MODE=a'] as const
 // The first boot of a machine often runs its own apt: wait for the lock instead of failing.
@@ -14,7 +14,11 @@ const KEEP_CONFIG = [
 export const dockerAnswers = (): Argv => ['docker', 'version']
 
 /** Exit 0: Compose is there, as plugin or as program. */
-export const composeAnswers = (): Argv => compose('version')
+export const composeAnswers = (): Argv => [
+  'sh',
+  '-euc',
+  'docker compose version || exec docker-compose version',
+]
 
 /** Brings apt's lists up to date. */
 export const updatePackages = (): Argv => [...APT, 'update']

@@ -7,11 +7,8 @@ test('looks', () => {
 })
 
 test('settles the files, and hands the trusted issuers in only where they are needed', () => {
-  const steps = [
-    ['mkdir', '-p', '/opt/lazarus/nginx/logs'],
-    ['chmod', '0700', '/opt/lazarus/agent'],
-    ['chown', '-R', 'www-data:www-data', '/opt/lazarus/agent'],
-  ]
+  const script = 'mkdir -p "$1/nginx/logs"; chmod 0700 "$1/agent"; chown -R www-data:www-data "$1/agent"'
+  const steps = [['sh', '-euc', script, 'settle', '/opt/lazarus']]
   const bundle = ['install', '-m', '0644', '/etc/ssl/certs/ca-certificates.crt', '/opt/lazarus/tls/ca.pem']
   expect(settleFiles('http://198.18.0.1:8080')).toEqual(steps)
   expect(settleFiles('https://lazarus.example.com')).toEqual([...steps, bundle])

@@ -18,19 +18,17 @@ export function nameServers(resolvConf: string): string[] {
 }
 
 /**
- * What remains to be done once the files of an edge are on the machine, in this order, each repeatable: nginx
- * needs its log folder, the agent a folder that it alone may read and write. An API behind https also needs the
- * machine's list of trusted issuers where the container sees it.
+ * What remains to be done once the files of an edge are on the machine, repeatable: nginx needs its log folder, the
+ * agent a folder that it alone may read and write. An API behind https also needs the machine's list of trusted
+ * issuers where the container sees it.
  */
-export function settleFiles(apiBase: string): readonly Argv[] {
-  const steps: Argv[] = [
-    ['mkdir', '-p', `${EDGE_ROOT}/nginx/logs`],
-    ['chmod', '0700', `${EDGE_ROOT}/agent`],
-    ['chown', '-R', 'www-data:www-data', `${EDGE_ROOT}/agent`],
-  ]
-  if (apiBase.startsWith('https:')) steps.push(copyTrustBundle())
-  return steps
-}
+export const settleFiles = (apiBase: string): readonly Argv[] => [
+  ['sh', '-euc', SETTLE, 'settle', EDGE_ROOT],
+  ...(apiBase.startsWith('https:') ? [copyTrustBundle()] : []),
+]
+
+// One command, for each costs a session at the machine.
+const SETTLE = 'mkdir -p "$1/nginx/logs"; chmod 0700 "$1/agent"; chown -R www-data:www-data "$1/agent"'
 
 const copyTrustBundle = (): Argv => [
   'install',
