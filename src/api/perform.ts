@@ -26,7 +26,8 @@ export function idempotencyKey(header: string | undefined): string | undefined {
  *
  * The key is reserved before the effect, together with the id of the run that may be started. When the process
  * dies in between, the next request with that key finds the reservation: if a run with that id exists, the effect
- * took place and the run is the answer; if not, nothing was started and the request is served as if new.
+ * took place and the run is the answer; if not, nothing was started, and the request is served as if new as soon as
+ * the first one must be dead.
  */
 export async function perform(route: AnyRoute, call: AnyCall, key: string | undefined): Promise<Answer> {
   if (key === undefined) return audited(route, call)
@@ -40,13 +41,14 @@ export async function perform(route: AnyRoute, call: AnyCall, key: string | unde
   )
   if (reservation.outcome === 'answered') return replay(call, id, reservation)
   if (reservation.outcome === 'reused') throw reused()
-  if (reservation.outcome === 'busy') throw busy()
   if (reservation.outcome === 'first') return settled(call, id, () => audited(route, call))
+  const { outcome, runId } = reservation
+  // A run that exists is the answer, whether the request that stored it still lives or not.
+  if (runId && route.answer.status === 202 && (await findRun(call.deps.db, runId)))
+    return settled(call, id, async () => startedAnswer(runId))
+  if (outcome === 'busy') throw busy()
   // What starts no run is done again: it refuses by itself what exists, and a token never shown harms nobody.
-  if (route.answer.status !== 202) return settled(call, id, () => audited(route, call))
-  const resumed = { ...call, runId: reservation.runId }
-  const begun = await findRun(call.deps.db, resumed.runId)
-  return settled(call, id, begun ? async () => startedAnswer(resumed.runId) : () => audited(route, resumed))
+  return settled(call, id, () => audited(route, { ...call, runId }))
 }
 
 /** 202 for a run that has been stored; where to watch it is in `Location`. */

@@ -10,12 +10,12 @@ export interface KeyedRequest {
 
 /**
  * What is known of a keyed request. `first`: nobody asked before. `resume`: an earlier try died before it
- * answered; `runId` is the number it chose. `busy`: an earlier try may still be at work.
+ * answered; `runId` is the number it chose. `busy`: an earlier try may still be at work, on a run of that number.
  */
 export type Reservation =
   | { outcome: 'first' }
   | { outcome: 'resume'; runId: string }
-  | { outcome: 'busy' }
+  | { outcome: 'busy'; runId: string | null }
   | { outcome: 'reused' }
   | { outcome: 'answered'; status: number; response: string }
 
@@ -33,16 +33,17 @@ export async function reserveKey(
     VALUES (${request.id}, ${request.bodyHash}, ${request.runId}, ${options.now})`
   if (made > 0) return { outcome: 'first' }
   const row = await db.idempotentRequest.findUnique({ where: { id: request.id } })
-  if (!row) return { outcome: 'busy' }
+  if (!row) return { outcome: 'busy', runId: null }
   if (row.bodyHash !== request.bodyHash) return { outcome: 'reused' }
   const response = row.response ?? ''
   if (row.status !== null) return { outcome: 'answered', status: row.status, response }
-  if (row.createdAt.getTime() > options.now.getTime() - options.deadAfter) return { outcome: 'busy' }
+  const busy = { outcome: 'busy', runId: response } as const
+  if (row.createdAt.getTime() > options.now.getTime() - options.deadAfter) return busy
   const { count } = await db.idempotentRequest.updateMany({
     where: { id: row.id, status: null, createdAt: row.createdAt },
     data: { createdAt: options.now },
   })
-  return count > 0 ? { outcome: 'resume', runId: response } : { outcome: 'busy' }
+  return count > 0 ? { outcome: 'resume', runId: response } : busy
 }
 
 /** Keeps the answer for whoever asks again. */
