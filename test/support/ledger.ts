@@ -49,6 +49,10 @@ export async function purchases(sandbox: SandboxClient): Promise<Record<string, 
   return Object.fromEntries(keys.map(key => [key, keys.filter(other => other === key).length]))
 }
 
+/** The orders that the issuer finalised since the sandbox began: each is a certificate. */
+export const issued = async (sandbox: SandboxClient): Promise<string[]> =>
+  (await sandbox.events('certificate.issued')).map(event => event.subject)
+
 /** Rows of each table that a refused request must leave alone. */
 export function rowCounts(data: string): Record<string, number> {
   const tables = ['Pool', 'Node', 'Run', 'Step', 'Claim', 'Token', 'Subscription', 'TerraformState']

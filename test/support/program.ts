@@ -16,6 +16,8 @@ export interface Program {
   ended: Promise<number | null>
   /** What it logged so far. */
   log(): string
+  /** Writes a line to its standard input. */
+  tell(line: string): void
   /** Sends a signal and waits for the end. */
   end(signal: NodeJS.Signals): Promise<number | null>
 }
@@ -26,8 +28,10 @@ export function startProgram(argv: readonly string[], env: Record<string, string
   const child = spawn(process.execPath, ['--import', 'tsx', entry, ...argv], {
     cwd: ROOT,
     env: { PATH, HOME, LANG: 'C', ...(TMPDIR && { TMPDIR }), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
+  // It may have been killed before it was told.
+  child.stdin?.on('error', () => undefined)
   const seen = { stdout: '', stderr: '' }
   child.stderr?.on('data', chunk => (seen.stderr += chunk))
   const ended = once(child, 'close').then(([code]) => code as number | null)
@@ -49,6 +53,7 @@ export function startProgram(argv: readonly string[], env: Record<string, string
     ready,
     ended,
     log: () => seen.stderr,
+    tell: line => void child.stdin?.write(`${line}\n`),
     end(signal) {
       child.kill(signal)
       return ended

@@ -51,7 +51,8 @@ export async function startWorld(settings: Record<string, string> = {}, dataDir?
     })
     rmSync(home, { recursive: true, force: true })
   }
-  worlds.push({ close })
+  const handle = { close }
+  worlds.push(handle)
   const sandbox = sandboxClient(String((await sandboxProgram.ready).sandbox))
   const description = await sandbox.describe()
   const port = await freePort()
@@ -132,7 +133,28 @@ export async function startWorld(settings: Record<string, string> = {}, dataDir?
   const nodes = async () => (await ok('GET', '/nodes?limit=200')).items
 
   return {
-    ...{ home, data, url, redis, sandbox, shared, start, up, call, ok, getRun, rested, succeeded, nodes },
+    ...{
+      home,
+      data,
+      url,
+      redis,
+      sandbox,
+      start,
+      up,
+      upArgv,
+      shared,
+      call,
+      ok,
+      getRun,
+      rested,
+      succeeded,
+      nodes,
+    },
+    /** Ends everything now instead of with the file; throws when something is left. */
+    close: async () => {
+      worlds.splice(worlds.indexOf(handle), 1)
+      await close()
+    },
     /** Makes a pool with defaults, except what is said. */
     pool: (name: string, more: object = {}) => ok('POST', '/pools', { name, ...more }),
     /** Starts a scale-out and returns the run's id. */

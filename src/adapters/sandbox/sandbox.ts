@@ -97,7 +97,7 @@ async function assemble(directory: string, options: SandboxOptions, closers: Clo
   const driver = await NamespaceMachines.open(directory, subnet, log)
   closers.push(() => driver.close())
   const dns = await openDns(subnet, store, log, closers)
-  const acme = await openAcme(directory, store, faults, dns, closers)
+  const acme = await openAcme({ directory, store, faults, events, dns, closers })
   const actions = new Actions(store, log)
   const servers = new Servers({ store, driver, events, faults, actions, log })
   const firewalls = new Firewalls(store)
@@ -162,12 +162,20 @@ async function openInnerDns(
   }
 }
 
-async function openAcme(directory: string, store: Store, faults: Faults, dns: DnsServer, closers: Closers) {
+async function openAcme(parts: {
+  directory: string
+  store: Store
+  faults: Faults
+  events: Events
+  dns: DnsServer
+  closers: Closers
+}) {
+  const { directory, store, faults, events, dns, closers } = parts
   const place = join(directory, 'acme')
   const tls = await loadTls(place)
   const pebble = await startPebble(place, tls, `127.0.0.1:${dns.port}`)
   closers.push(() => pebble.close())
-  const front = await startAcmeFront(await pickPort(store.state.ports.acme), pebble.port, tls, faults)
+  const front = await startAcmeFront(await pickPort(store.state.ports.acme), pebble.port, tls, faults, events)
   closers.push(() => front.close())
   store.state.ports.acme = front.port
   store.save()

@@ -1,0 +1,56 @@
+// The `lazarus` command that kills itself with SIGKILL at moments of steps that nobody else could hit as exactly. It
+// loads everything, then waits for the line that names the moments: a spare that stands ready saves a second a death.
+import { once } from 'node:events'
+import { appendFileSync } from 'node:fs'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import Database from 'better-sqlite3'
+import type { AnyJob } from '../../src/core/define-job.js'
+import { jobs } from '../../src/jobs/index.js'
+import { type Arm, type Moment, readArms } from './moments.js'
+
+const { LAZARUS_CHAOS_LOG = '', LAZARUS_DATA = '' } = process.env
+let armed = new Set<Arm>()
+
+function pass(job: string, moment: Moment): void {
+  if (!armed.has(`${job} ${moment}`)) return
+  appendFileSync(LAZARUS_CHAOS_LOG, `${job} ${moment}\n`)
+  process.kill(process.pid, 'SIGKILL')
+}
+
+let database: Database.Database | undefined
+
+/** How many steps of this job have been recorded as done so far. */
+function recorded(job: string): number {
+  database ??= new Database(path.join(LAZARUS_DATA, 'lazarus.db'), { readonly: true })
+  const sql = `SELECT count(*) FROM "Step" WHERE job = ? AND status = 'succeeded'`
+  return database.prepare(sql).pluck().get(job) as number
+}
+
+/** Looks again and again, between any two things that this process does, until one step more is recorded. */
+function killOnceRecorded(job: string, before: number): void {
+  if (recorded(job) > before) pass(job, 'recorded')
+  else setImmediate(killOnceRecorded, job, before)
+}
+
+const dangerous = jobs.map(
+  (job): AnyJob => ({
+    ...job,
+    run: async ctx => {
+      pass(job.name, 'begun')
+      const output = await job.run(ctx)
+      pass(job.name, 'done')
+      if (armed.has(`${job.name} recorded`)) killOnceRecorded(job.name, recorded(job.name))
+      return output
+    },
+  }),
+)
+;(jobs as AnyJob[]).splice(0, jobs.length, ...dangerous)
+await import('../../src/main/up.js')
+const orders = createInterface({ input: process.stdin })
+const [line] = await Promise.race([once(orders, 'line'), once(orders, 'close')])
+// Nobody is there any more who could give orders.
+if (line === undefined) process.exit(0)
+armed = new Set(readArms(line))
+orders.close()
+await import('../../src/cli/main.js')

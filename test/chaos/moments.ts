@@ -1,0 +1,34 @@
+import type { AnyWorkflow } from '../../src/core/define-workflow.js'
+import { jobs } from '../../src/jobs/index.js'
+import type { Random } from './random.js'
+
+/**
+ * Where a process can be cut off in a step: it is recorded as started and nothing was done; all was done and nothing
+ * recorded; all is recorded, but the queue does not know yet.
+ */
+export type Moment = 'begun' | 'done' | 'recorded'
+/** A step's job and a moment of it, such as `dns.set done`. */
+export type Arm = `${string} ${Moment}`
+
+/** The start and the end of every job in a workflow; which of the two ends is left to chance. */
+export function momentsOf(workflow: AnyWorkflow, random: Random): Arm[] {
+  const ends = ['done', 'recorded'] as const
+  return [...new Set(jobsOf(workflow))].flatMap(job => [
+    `${job} begun` as const,
+    `${job} ${ends[random.below(2)] ?? 'done'}` as const,
+  ])
+}
+
+function jobsOf(workflow: AnyWorkflow): string[] {
+  return workflow.parts.flatMap(part => (part.kind === 'job' ? [part.job.name] : jobsOf(part.workflow)))
+}
+
+/** What {@link writeArms} wrote. Throws on a job that there is not. */
+export function readArms(text: string): Arm[] {
+  const arms = text.split(',').filter(Boolean) as Arm[]
+  const unknown = arms.find(arm => !jobs.some(job => job.name === arm.split(' ')[0]))
+  if (unknown) throw new Error(`no such moment: ${unknown}`)
+  return arms
+}
+
+export const writeArms = (arms: readonly Arm[]): string => arms.join(',')

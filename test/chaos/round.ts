@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'vitest'
+import { nodeResurrect } from '../../src/workflows/node-resurrect.js'
+import { nodeRetire } from '../../src/workflows/node-retire.js'
+import { poolScaleOut } from '../../src/workflows/pool-scale.js'
+import { column, exactly, issued, purchases } from '../support/ledger.js'
+import type { World } from '../support/world.js'
+import { type Begin, surviveAny, surviveEach } from './killer.js'
+import { momentsOf } from './moments.js'
+import type { Random } from './random.js'
+
+/**
+ * One round of chaos: a pool is scaled out, a node resurrected, one more raised, all retired, while the control plane
+ * is killed at every moment of every step and at random ones, and Redis is emptied once. After each, what there is
+ * must be what was asked for, bought once, named once, certified once.
+ */
+export async function chaosRound(world: World, random: Random): Promise<void> {
+  const first = await world.up()
+  await world.pool('edge', { resurrect: false })
+  await first.end('SIGKILL')
+
+  const flushAfter = 1 + random.below(20)
+  await surviveEach(
+    world,
+    ask(world, '/pools/edge/scale-out', { count: 2 }),
+    momentsOf(poolScaleOut, random),
+    async deaths => {
+      if (deaths === flushAfter) await world.redis.flush()
+    },
+  )
+  await check(world, ['edge-1.1', 'edge-2.1'], ['edge-1', 'edge-2'])
+
+  await world.sandbox.fault({ kind: 'machine-dies', machine: 'edge-1' })
+  const again = ask(world, '/nodes/edge-1/resurrect', { force: true })
+  await surviveEach(world, again, momentsOf(nodeResurrect, random))
+  await check(world, ['edge-1.2', 'edge-2.1'], ['edge-1', 'edge-2'])
+
+  await surviveAny(world, ask(world, '/pools/edge/scale-out', { count: 1 }), random, 5)
+  await check(world, ['edge-1.2', 'edge-2.1', 'edge-3.1'], ['edge-1', 'edge-2', 'edge-3'])
+
+  const end = ask(world, '/pools/edge/scale-in', { count: 3, patience: 0 })
+  await surviveEach(world, end, momentsOf(nodeRetire, random))
+  await check(world, [], ['edge-1', 'edge-2', 'edge-3'])
+}
+
+/** A call that may be repeated until its answer arrives: with one key, it is one run. */
+export function ask(world: World, path: string, body: object): Begin {
+  const key = randomUUID()
+  let run: string | undefined
+  return async () => {
+    run ??= (await world.ok('POST', path, body, { 'idempotency-key': key })).run as string
+    return run
+  }
+}
+
+/** Exactly these machines, and a certificate issued exactly once for every node there ever was. */
+async function check(
+  world: World,
+  machines: readonly string[],
+  everCertified: readonly string[],
+): Promise<void> {
+  expect(await world.ledger()).toEqual(exactly(machines))
+  expect(Object.values(await purchases(world.sandbox)).every(times => times === 1)).toBe(true)
+  expect((await issued(world.sandbox)).length).toBe(everCertified.length)
+  expect(column(world.data, `SELECT id FROM "Run" WHERE status <> 'succeeded'`)).toEqual([])
+}
