@@ -54,7 +54,7 @@ export function ask(world: World, path: string, body: object): Begin {
 }
 
 /** Exactly these machines, and a certificate issued exactly once for every node there ever was. */
-async function check(
+export async function check(
   world: World,
   machines: readonly string[],
   everCertified: readonly string[],
