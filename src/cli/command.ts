@@ -60,9 +60,9 @@ export function wholeNumber(text: string): number {
   throw usage(`"${text}" is not a count of machines: write a whole number`)
 }
 
-/** Reads a time from the command line: `never`, a date, or `30d` from now. ISO 8601, or null for never. */
-export function moment(text: string): string | null {
-  if (text === 'never') return null
+/** Reads a time from the command line: a date, or `30d` from now, as ISO 8601; `never` stays (commander eats null). */
+export function moment(text: string): string {
+  if (text === 'never') return text
   const [, amount, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? []
   const length = { m: 60_000, h: 3_600_000, d: 86_400_000 }[unit ?? ''] ?? 0
   const time = amount ? Date.now() + Number(amount) * length : Date.parse(text)
@@ -70,6 +70,9 @@ export function moment(text: string): string | null {
     throw new InvalidArgumentError('Write a date (2027-01-31), a time from now (30d, 12h) or never.')
   return new Date(time).toISOString()
 }
+
+/** What {@link moment} read, as the API writes it: null for never. */
+export const expiry = (expires: string): string | null => (expires === 'never' ? null : expires)
 
 /** Collects an option that may be given more than once. */
 export const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value]

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { tempDir } from '../../test/support/temp.js'
+import { diskForMachines, tempDir } from '../../test/support/temp.js'
 import { SETTINGS } from '../config/env.js'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
@@ -108,7 +108,7 @@ describe('Dockerfile', () => {
   }
 
   test('what it copies is a whole installation: the command runs, the database opens', async () => {
-    const env = { PATH: process.env.PATH, LAZARUS_DATA: tempDir() }
+    const env = { PATH: process.env.PATH, LAZARUS_DATA: tempDir(diskForMachines()) }
     const { stdout } = await run(path.join(image, 'bin/lazarus'), ['doctor', '--sandbox', '--json'], { env })
     const { findings } = JSON.parse(stdout) as { findings: { name: string; status: string }[] }
     expect(findings.find(({ name }) => name === 'database')).toMatchObject({ status: 'ok' })

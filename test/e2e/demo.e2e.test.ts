@@ -2,8 +2,8 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { tempDir } from '../support/temp.js'
+import { afterEach, describe, expect, test } from 'vitest'
+import { diskForMachines, tempDir } from '../support/temp.js'
 import { until } from '../support/wait.js'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
@@ -17,8 +17,16 @@ interface Demo {
   ended: Promise<number | null>
 }
 
+const running = new Set<Demo>()
+afterEach(async () => {
+  for (const { child, ended } of running) {
+    child.kill('SIGINT')
+    await ended
+  }
+})
+
 function startDemo(argv: string[], environment: Record<string, string> = {}): Demo {
-  const tmp = tempDir()
+  const tmp = tempDir(diskForMachines())
   const env = { ...process.env, LANG: 'C', TMPDIR: tmp, ...environment }
   const child = spawn(path.join(ROOT, 'bin/lazarus'), ['demo', ...argv], {
     env,
@@ -27,8 +35,18 @@ function startDemo(argv: string[], environment: Record<string, string> = {}): De
   const seen = { stdout: '', stderr: '' }
   child.stdout.on('data', chunk => (seen.stdout += chunk))
   child.stderr.on('data', chunk => (seen.stderr += chunk))
-  const ended = once(child, 'close').then(([code]) => code as number | null)
-  return { child, tmp, stdout: () => seen.stdout, stderr: () => seen.stderr, ended }
+  const demo: Demo = {
+    child,
+    tmp,
+    stdout: () => seen.stdout,
+    stderr: () => seen.stderr,
+    ended: once(child, 'close').then(([code]) => {
+      running.delete(demo)
+      return code as number | null
+    }),
+  }
+  running.add(demo)
+  return demo
 }
 
 /** Everything on this machine that mentions the directory: files in it, mounts below it, processes that name it. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
@@ -11,8 +11,13 @@ afterAll(() => {
 })
 
 /** A new directory that only we can read; it is removed after the test file. */
-export function tempDir(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'lazarus-test-'))
+export function tempDir(parent = tmpdir()): string {
+  const directory = mkdtempSync(join(parent, 'lazarus-test-'))
   made.push(directory)
   return directory
 }
+
+/** Where the machines of a sandbox can have their disks: in a container /tmp is an overlay, shared memory is not. */
+export const diskForMachines = (): string =>
+  [tmpdir(), '/dev/shm'].find(directory => statfsSync(directory).type !== OVERLAYFS_MAGIC) ?? tmpdir()
+const OVERLAYFS_MAGIC = 0x794c7630

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { auditEntry, madeToken, notice, pageOf, subscription, token } from '../answers.js'
-import { type Cli, collect, integer, moment, named, remote } from '../command.js'
+import { type Cli, collect, expiry, integer, moment, named, remote } from '../command.js'
 import { table, when } from '../output.js'
 
 /** `token`, `subscriptions`, `audit`, `notices` and `ssh-key`. */
@@ -63,19 +63,15 @@ function addTokens(tokens: Command, cli: Cli): void {
     .command('create <name>')
     .description('make a token; it is shown once')
     .requiredOption('--scope <scope>', 'what it may do, such as fleet:read (repeatable)', collect)
-    .option('--expires <time>', 'a date, a time from now (30d) or never', moment, null)
-  remote<{ scope: string[]; expires: string | null }>(
-    cli,
-    create,
-    async ({ api, output, options }, name = '') => {
-      const { scope: scopes, expires } = options
-      const made = await api.send('POST', '/tokens', madeToken, {
-        body: { name, scopes, ...(expires && { expiresAt: expires }) },
-      })
-      output.result(made, made.token)
-      output.say('This token is not shown again.')
-    },
-  )
+    .option('--expires <time>', 'a date, a time from now (30d) or never', moment, 'never')
+  remote<{ scope: string[]; expires: string }>(cli, create, async ({ api, output, options }, name = '') => {
+    const { scope: scopes, expires } = options
+    const made = await api.send('POST', '/tokens', madeToken, {
+      body: { name, scopes, expiresAt: expiry(expires) },
+    })
+    output.result(made, made.token)
+    output.say('This token is not shown again.')
+  })
   remote(
     cli,
     tokens.command('revoke <id>').description('end a token now'),
@@ -101,9 +97,9 @@ function addSubscriptions(subscriptions: Command, cli: Cli): void {
   const create = subscriptions
     .command('create <name>')
     .description('make a subscription; its token is shown once')
-    .option('--expires <time>', 'a date, a time from now (30d) or never', moment, null)
-  remote<{ expires: string | null }>(cli, create, async ({ api, output, options }, name = '') => {
-    const body = { name, ...(options.expires && { expiresAt: options.expires }) }
+    .option('--expires <time>', 'a date, a time from now (30d) or never', moment, 'never')
+  remote<{ expires: string }>(cli, create, async ({ api, output, options }, name = '') => {
+    const body = { name, expiresAt: expiry(options.expires) }
     const made = await api.send('POST', '/subscriptions', madeToken, { body })
     output.result(made, made.token)
     output.say('This token is not shown again.')
@@ -118,12 +114,12 @@ function addChanges(subscriptions: Command, cli: Cli): void {
     .option('--expires <time>', 'a date, a time from now (30d) or never', moment)
     .option('--enable', 'let it pass')
     .option('--disable', 'do not let it pass')
-  remote<{ expires?: string | null; enable?: boolean; disable?: boolean }>(
+  remote<{ expires?: string; enable?: boolean; disable?: boolean }>(
     cli,
     set,
     async ({ api, output, options: { expires, enable, disable } }, id = '') => {
       const body = {
-        ...(expires !== undefined && { expiresAt: expires }),
+        ...(expires !== undefined && { expiresAt: expiry(expires) }),
         ...((enable || disable) && { enabled: disable !== true }),
       }
       const changed = await api.send('PATCH', named('subscriptions', id), z.looseObject({}), { body })

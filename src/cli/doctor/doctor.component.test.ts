@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startRedis } from '../../../test/support/redis.js'
-import { tempDir } from '../../../test/support/temp.js'
+import { diskForMachines, tempDir } from '../../../test/support/temp.js'
 import type { Finding } from './finding.js'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
@@ -24,7 +24,12 @@ function doctor(
     file => `if [ -d ${file} ]; then mount -t tmpfs t ${file}; else mount --bind /dev/null ${file}; fi`,
   )
   const script = [...hide, `exec ${ROOT}/bin/lazarus doctor --json "$@"`].join('\n')
-  const env = { PATH: process.env.PATH ?? '', HOME: '/root', LAZARUS_DATA: tempDir(), ...environment }
+  const env = {
+    PATH: process.env.PATH ?? '',
+    HOME: '/root',
+    LAZARUS_DATA: tempDir(diskForMachines()),
+    ...environment,
+  }
   return new Promise((resolve, reject) => {
     execFile('unshare', ['--mount', 'sh', '-ec', script, 'sh', ...argv], { env }, (error, stdout, stderr) => {
       const code = error ? Number(error.code) : 0
@@ -119,7 +124,7 @@ describe('the doctor tells the truth', () => {
   })
 
   test('it leaves nothing behind', async () => {
-    const data = path.join(tempDir(), 'data')
+    const data = path.join(tempDir(diskForMachines()), 'data')
     await doctor([], ['--sandbox'], { LAZARUS_DATA: data })
     expect(existsSync(data)).toBe(false)
   })

@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type CliResult, lazarus } from '../support/cli.js'
+import { type Program, startProgram } from '../support/program.js'
+import { diskForMachines, tempDir } from '../support/temp.js'
+
+// Every command against the real API, with a machine of the sandbox behind it.
+let up: Program
+const LAZARUS_DATA = tempDir(diskForMachines())
+
+beforeAll(async () => {
+  up = startProgram(['up', '--sandbox', '--port', '0', '--json'], { LAZARUS_DATA, LAZARUS_LOG_LEVEL: 'warn' })
+  await up.ready
+})
+afterAll(async () => {
+  await up?.end('SIGTERM')
+})
+
+/** Runs a command as somebody would on the same machine; it finds the API by what `up` left. */
+async function run(...argv: string[]): Promise<CliResult> {
+  return lazarus(argv, { LAZARUS_DATA })
+}
+/** The same with `--json`, which must succeed; its document. */
+async function json(...argv: string[]): Promise<Record<string, unknown>> {
+  const result = await run(...argv, '--json')
+  expect(result, `${argv.join(' ')}: ${result.stderr}`).toMatchObject({ code: 0, stderr: '' })
+  return JSON.parse(result.stdout)
+}
+
+test('a fleet is raised, looked at and taken down again', async () => {
+  expect(await json('pools', 'create', 'edge', '--no-resurrect')).toMatchObject({
+    name: 'edge',
+    resurrect: false,
+  })
+  expect(await json('pools', 'show', 'edge')).toMatchObject({ zone: 'lazarus.test' })
+  expect(await json('scale-out', 'edge', '2', '--dry-run')).toMatchObject({ dryRun: true })
+  expect((await run('nodes')).stdout).toContain('no nodes yet')
+
+  const raised = await json('scale-out', 'edge', '1', '--wait')
+  expect(raised).toMatchObject({ workflow: 'pool.scale-out', status: 'succeeded' })
+  expect(await json('nodes', 'show', 'edge-1')).toMatchObject({ state: 'ready', incarnation: 1 })
+  expect((await run('nodes', '--pool', 'edge')).stdout).toMatch(/edge-1 +ready/)
+  expect(await json('runs', 'show', String(raised.id))).toMatchObject({ id: raised.id })
+  expect(await json('runs', '--status', 'succeeded', '--limit', '1')).toMatchObject([{ id: raised.id }])
+
+  expect(await run('nodes', 'resurrect', 'edge-1')).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('dead'),
+  })
+  const again = await json('nodes', 'resurrect', 'edge-1', '--force', '--wait')
+  expect(again).toMatchObject({ workflow: 'node.resurrect', status: 'succeeded' })
+  expect(await json('nodes', 'show', 'edge-1')).toMatchObject({ incarnation: 2 })
+
+  expect(await run('retry', String(raised.id))).toMatchObject({ code: 4 })
+  expect(await run('pools', 'delete', 'edge')).toMatchObject({ code: 4 })
+  expect(await json('scale-in', 'edge', '--node', 'edge-1', '--wait')).toMatchObject({ status: 'succeeded' })
+  expect(await json('nodes')).toEqual([])
+  expect(await json('pools', 'delete', 'edge')).toEqual({ deleted: 'edge' })
+})
+
+test('a run is cancelled, and what it did is taken back', async () => {
+  await json('pools', 'create', 'brief')
+  const { run: id } = await json('scale-out', 'brief', '1')
+  expect(await json('cancel', String(id), '--wait')).toMatchObject({ id, status: 'cancelled' })
+  expect(await json('nodes', '--pool', 'brief')).toEqual([])
+  expect(await run('runs', 'watch', String(id))).toMatchObject({ code: 1 })
+})
+
+test('tokens open what their scopes say, until they are revoked', async () => {
+  const { token, id } = await json('token', 'create', 'ci', '--scope', 'fleet:read', '--expires', '1d')
+  expect((await run('pools', '--token', String(token))).code).toBe(0)
+  expect(await run('pools', 'create', 'other', '--token', String(token))).toMatchObject({ code: 4 })
+  expect(await json('token')).toEqual(expect.arrayContaining([expect.objectContaining({ id })]))
+  expect(await json('token', 'revoke', String(id))).toEqual({ revoked: id })
+  expect(await run('pools', '--token', String(token))).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('LAZARUS_TOKEN'),
+  })
+})
+
+test('subscriptions are made, changed and removed', async () => {
+  const { id } = await json('subscriptions', 'create', 'alice', '--expires', '30d')
+  expect(await json('subscriptions', 'set', String(id), '--disable', '--expires', 'never')).toMatchObject({
+    enabled: false,
+    expiresAt: null,
+  })
+  expect((await run('subscriptions')).stdout).toMatch(/alice +false +never/)
+  expect(await json('subscriptions', 'delete', String(id))).toEqual({ deleted: id })
+  expect(await run('subscriptions', 'set', String(id), '--enable')).toMatchObject({ code: 4 })
+})
+
+test('the rest answers too', async () => {
+  expect((await run('ssh-key')).stdout).toMatch(/^ssh-ed25519 \S+/)
+  expect((await run('orphans')).stdout).toContain('nothing is without an owner')
+  expect(await run('adopt', 'brief', 'not-an-address')).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('address'),
+  })
+  expect((await run('audit', '--limit', '200')).stdout).toMatch(/pool\.create/)
+  expect((await run('notices')).code).toBe(0)
+  expect(await run('scale-out', 'nowhere', '1')).toMatchObject({ code: 4 })
+  expect(await run('scale-out', 'brief', '10000')).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('100'),
+  })
+})
