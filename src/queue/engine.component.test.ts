@@ -160,6 +160,20 @@ test('a failure is retried by policy; waiting spends no attempt', async () => {
   expect(run.steps.find(step => step.id === 'b')).toMatchObject({ attempts: 3, error: null })
 })
 
+test('a step that waits says what for', async () => {
+  let there = false
+  world.behave.set('b', () => {
+    if (!there) throw new WaitFor('5ms', 'not there yet')
+  })
+  await work4ever()
+  const id = await start('test.diamond', { tag: 'x' })
+  const step = async () => (await getRun(db, id))?.steps.find(({ id }) => id === 'b')
+  await until(async () => (await step())?.note === 'not there yet')
+  there = true
+  await ended(id, 'succeeded')
+  expect(await step()).toMatchObject({ note: null, progress: 1 })
+})
+
 test('a step that gives up fails the run at once, others go on, and a retry resumes the chain', async () => {
   let broken = true
   world.behave.set('c', () => {

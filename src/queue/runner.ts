@@ -133,8 +133,7 @@ async function fail(parts: RunnerParts, at: Attempt, error: unknown, stop: unkno
   })
   switch (outcome.kind) {
     case 'later':
-      await parts.journal.progress({ id: step.id, part: 0, note: outcome.message })
-      await parts.journal.finish({ id: step.id, status: 'waiting' })
+      await parts.journal.finish({ id: step.id, status: 'waiting', note: outcome.message })
       return sleep(job, at.token, outcome.delay)
     case 'stopped':
       await parts.journal.finish({ id: step.id, status: 'waiting' })

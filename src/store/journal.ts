@@ -35,6 +35,8 @@ export interface Finish {
   output?: unknown
   errorCode?: string
   errorText?: string
+  /** What a `waiting` step waits for; its progress begins anew. */
+  note?: string
 }
 
 /** What is written about running steps, many at a time, each call answered once it is on disk. */
@@ -86,8 +88,8 @@ UPDATE "Step" SET status = iif(kind = (SELECT direction FROM "Run" r WHERE r.id 
     f.value ->> 'status', 'cancelled'), output = coalesce(f.value ->> 'output', output), "leaseUntil" = 0,
   "errorCode" = f.value ->> 'errorCode', "errorText" = f.value ->> 'errorText', rev = ${nextRev},
   "endedAt" = iif(f.value ->> 'status' IN ('succeeded', 'failed'), ${stamp}, NULL),
-  progress = iif(f.value ->> 'status' = 'succeeded', 1, progress),
-  note = iif(f.value ->> 'status' = 'succeeded', NULL, note)
+  progress = iif(f.value ->> 'status' = 'succeeded', 1, iif(f.value ->> 'note' IS NULL, progress, 0)),
+  note = iif(f.value ->> 'status' = 'succeeded', NULL, coalesce(f.value ->> 'note', note))
 FROM json_each(${ends}) f WHERE "Step".id = f.value ->> 'id' AND "Step".lease = ${owner} AND "Step".status = 'running'
 RETURNING "Step".id`
 
