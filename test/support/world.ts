@@ -22,7 +22,8 @@ export interface Answer {
 
 export type World = Awaited<ReturnType<typeof startWorld>>
 
-const ADMIN = 'lzr_admin-token-for-tests-0000000000'
+/** The admin token of every control plane here. */
+export const ADMIN = 'lzr_admin-token-for-tests-0000000000'
 const worlds: { close(): Promise<void> }[] = []
 
 // At the top of the file: a hook that is registered while a test runs never runs.
