@@ -67,6 +67,7 @@ async function attempt(parts: RunnerParts, at: Attempt): Promise<unknown> {
   let output: unknown
   try {
     output = await orAbandoned(perform(parts, at, lease.signal, side), lease.signal)
+    side.complete()
   } catch (error) {
     return await fail(parts, at, error, lease.signal.reason)
   } finally {
@@ -172,12 +173,15 @@ async function sleepUntilWoken(parts: RunnerParts, job: StepJob, token: string):
 interface SideEffects {
   log(message: string): void
   progress(part: number, text: string): void
+  /** Fills the bar of a job that showed one. */
+  complete(): void
   settled(): Promise<void>
 }
 
 /** Log lines and progress are written beside the job; a failure there is told but does not fail the job. */
 function sideEffects({ journal, warn }: RunnerParts, { job, step }: Attempt): SideEffects {
   const open = new Set<Promise<unknown>>()
+  let reported = false
   const track = (work: Promise<unknown>) => {
     const watched = work
       .catch(error => warn(`${step.id}: ${messageOf(error)}`))
@@ -187,8 +191,12 @@ function sideEffects({ journal, warn }: RunnerParts, { job, step }: Attempt): Si
   return {
     log: message => track(job.log(message)),
     progress: (part, text) => {
+      reported = true
       track(journal.progress({ id: step.id, part, note: text }))
       track(job.updateProgress(Math.round(part * 100)))
+    },
+    complete: () => {
+      if (reported) track(job.updateProgress(100))
     },
     settled: async () => void (await Promise.all(open)),
   }
