@@ -63,6 +63,18 @@ describe('requests', () => {
     })
   })
 
+  test('pools set sends only what is to change', async () => {
+    const edge = {
+      ...{ name: 'edge', role: 'edge', zone: 'lazarus.test', types: [], locations: [], image: 'debian-12' },
+      ...{ resurrect: false, createdAt: '2026-01-01T00:00:00.000Z' },
+    }
+    const server = await api({ 'PATCH /api/v1/pools/edge': { status: 200, json: edge } })
+    const env = { LAZARUS_URL: server.url, LAZARUS_TOKEN: 'lzr_x' }
+    expect(await lazarus(['pools', 'set', 'edge', '--no-resurrect'], env)).toMatchObject({ code: 0 })
+    expect(await lazarus(['pools', 'set', 'edge'], env)).toMatchObject({ code: 2 })
+    expect(server.seen.map(seen => seen.body)).toEqual([{ resurrect: false }])
+  })
+
   test('--json prints one document', async () => {
     const server = await api({ 'POST /api/v1/pools/edge/scale-out': { status: 202, json: { run: 'r1' } } })
     const result = await lazarus(['scale-out', 'edge', '3', '--json', '--url', server.url])

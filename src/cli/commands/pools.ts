@@ -10,12 +10,14 @@ interface PoolOptions {
   type?: string[]
   location?: string[]
   image?: string
-  resurrect: boolean
+  resurrect?: boolean
 }
 
 /** `pools`, `scale-out` and `scale-in`. */
 export function addPools(program: Command, cli: Cli): void {
-  const pools = program.command('pools').description('groups of like machines: list, create, show, delete')
+  const pools = program
+    .command('pools')
+    .description('groups of like machines: list, create, show, set, delete')
   remote(
     cli,
     pools.command('list', { isDefault: true }).description('list the pools'),
@@ -43,12 +45,27 @@ export function addPools(program: Command, cli: Cli): void {
   remote<PoolOptions>(cli, createCommand(pools), async ({ api, output, options }, name = '') => {
     const { zone, type, location, image, resurrect } = options
     const made = await api.send('POST', '/pools', pool, {
-      body: { name, zone, types: type, locations: location, image, ...(!resurrect && { resurrect }) },
+      body: {
+        name,
+        zone,
+        types: type,
+        locations: location,
+        image,
+        ...(resurrect === false && { resurrect }),
+      },
     })
     output.result(
       made,
       `pool ${made.name} in ${made.zone}; raise machines with: lazarus scale-out ${made.name} 3`,
     )
+  })
+  remote<PoolOptions>(cli, changeCommand(pools), async ({ api, output, options }, name = '') => {
+    const { type, location, image, resurrect } = options
+    const change = { types: type, locations: location, image, resurrect }
+    if (Object.values(change).every(value => value === undefined))
+      throw usage('nothing to change: see --help')
+    const changed = await api.send('PATCH', named('pools', name), pool, { body: change })
+    output.result(changed, table([changed], ''))
   })
   remote(
     cli,
@@ -74,6 +91,16 @@ const createCommand = (pools: Command): Command =>
     .option('--location <location>', 'where, in order of preference (repeatable)', collect)
     .option('--image <image>', 'operating system image')
     .option('--no-resurrect', 'do not replace dead nodes without being asked')
+
+const changeCommand = (pools: Command): Command =>
+  pools
+    .command('set <pool>')
+    .description('change what is bought from now on; nodes that exist stay as they are')
+    .option('--type <type>', 'machine type, in order of preference (repeatable)', collect)
+    .option('--location <location>', 'where, in order of preference (repeatable)', collect)
+    .option('--image <image>', 'operating system image')
+    .option('--resurrect', 'replace dead nodes without being asked')
+    .option('--no-resurrect', 'do not')
 
 interface ScaleOptions {
   node?: string[]
