@@ -3,7 +3,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -15,6 +16,9 @@ import { compare, report } from './measure.js'
 const COUNTS = [1, 5, 20]
 const ROUNDS = 3
 const LIMIT = 180_000
+const OVERLAYFS_MAGIC = 0x794c7630
+// Machines cannot have their disks on an overlay, which /tmp is in a container.
+const disk = [tmpdir(), '/dev/shm'].find(path => statfsSync(path).type !== OVERLAYFS_MAGIC) ?? tmpdir()
 const lazarus = fileURLToPath(new URL('../bin/lazarus', import.meta.url))
 
 const started = z.object({ url: z.string() })
@@ -28,7 +32,7 @@ const standing = z.object({
 
 /** Starts a control plane, raises `count` machines and ends all of it. Resolves to the seconds of the run. */
 async function secondsFor(count: number): Promise<number> {
-  const data = mkdtempSync(join('/var/tmp', 'lazarus-bench-'))
+  const data = mkdtempSync(join(disk, 'lazarus-bench-'))
   const token = `lzr_${randomBytes(32).toString('base64url')}`
   const up = spawn(lazarus, ['up', '--sandbox', '--port', '0', '--data', data, '--json'], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -19,7 +19,7 @@ import { Servers } from './hcloud/servers.js'
 import { KEEP_ALIVE_MS } from './http.js'
 import { lockDirectory, removeLeftovers } from './leftovers.js'
 import { NamespaceMachines } from './machines/namespaces.js'
-import { claimSubnet, hasIpv6, removeBridge } from './machines/network.js'
+import { claimSubnet, hasIpv6, releaseSubnet } from './machines/network.js'
 import { loadTls, startPebble } from './pebble.js'
 import { pickPort } from './ports.js'
 import { checkDirectory, checkHost } from './requirements.js'
@@ -93,7 +93,7 @@ async function assemble(directory: string, options: SandboxOptions, closers: Clo
   records.addZone(zone)
   const { state } = store
   const subnet = await claim(directory, store)
-  closers.push(() => removeBridge(subnet.bridge))
+  closers.push(() => releaseSubnet(subnet, directory))
   const driver = await NamespaceMachines.open(directory, subnet, log)
   closers.push(() => driver.close())
   const dns = await openDns(subnet, store, log, closers)

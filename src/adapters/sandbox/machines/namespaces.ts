@@ -7,7 +7,7 @@ import { buildBase } from './base.js'
 import { prepareDisk } from './disk.js'
 import type { MachineDriver, MachinePlan } from './driver.js'
 import { Machine } from './machine.js'
-import { hasIpv6, removeBridge, removeLink } from './network.js'
+import { hasIpv6, releaseSubnet, removeLink } from './network.js'
 
 /** Machines as Linux namespaces on one bridge. See `driver.ts` for the verbs. */
 export class NamespaceMachines implements MachineDriver {
@@ -99,7 +99,7 @@ export class NamespaceMachines implements MachineDriver {
 
   async close(): Promise<void> {
     await Promise.all([...this.preparing.keys(), ...this.machines.keys()].map(id => this.halt(id)))
-    await removeBridge(this.subnet.bridge)
+    await releaseSubnet(this.subnet, this.directory)
   }
 
   private watch(id: number, machine: Machine): void {

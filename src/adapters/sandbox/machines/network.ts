@@ -66,6 +66,11 @@ async function makeBridge(subnet: Subnet, directory: string): Promise<boolean> {
   return true
 }
 
+/** Takes the bridge of a sandbox down, if it is there. Another may have claimed the subnet since: its bridge stays. */
+export async function releaseSubnet({ bridge }: Subnet, directory: string): Promise<void> {
+  if ((await ownerOf(bridge)) === directory) await removeBridge(bridge)
+}
+
 /** Takes a bridge down, if it is there, with all links to machines on it. */
 export async function removeBridge(bridge: string): Promise<void> {
   if (!existsSync(`/sys/class/net/${bridge}`)) return
