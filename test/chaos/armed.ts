@@ -23,7 +23,7 @@ let database: Database.Database | undefined
 /** How many steps of this job have been recorded as done so far. */
 function recorded(job: string): number {
   database ??= new Database(path.join(LAZARUS_DATA, 'lazarus.db'), { readonly: true })
-  const sql = `SELECT count(*) FROM "Step" WHERE job = ? AND status = 'succeeded'`
+  const sql = `SELECT count(*) FROM "Step" WHERE kind = 'do' AND job = ? AND status = 'succeeded'`
   return database.prepare(sql).pluck().get(job) as number
 }
 
@@ -32,6 +32,15 @@ function killOnceRecorded(job: string, before: number): void {
   if (recorded(job) > before) pass(job, 'recorded')
   else setImmediate(killOnceRecorded, job, before)
 }
+
+type Undo = Exclude<AnyJob['undo'], string>
+const dangerousUndo =
+  (job: string, undo: Undo): Undo =>
+  async (ctx, output) => {
+    pass(job, 'undoing')
+    await undo(ctx, output)
+    pass(job, 'undone')
+  }
 
 const dangerous = jobs.map(
   (job): AnyJob => ({
@@ -43,6 +52,7 @@ const dangerous = jobs.map(
       if (armed.has(`${job.name} recorded`)) killOnceRecorded(job.name, recorded(job.name))
       return output
     },
+    undo: job.undo === 'nothing-to-undo' ? job.undo : dangerousUndo(job.name, job.undo),
   }),
 )
 ;(jobs as AnyJob[]).splice(0, jobs.length, ...dangerous)

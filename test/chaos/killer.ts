@@ -13,15 +13,22 @@ const LIFE = 60_000
 /** Starts a run, however often it is called, and returns its id. */
 export type Begin = () => Promise<string>
 
+interface Survival {
+  /** Called between two lives, with how many there were. */
+  between?: (deaths: number) => Promise<void>
+  /** How the run must end. */
+  ends?: 'succeeded' | 'cancelled'
+}
+
 /**
- * Sees a run through to its success although the control plane is killed once at each of the moments. `between` is
- * called between two lives, with how many there were. Throws when a moment was never reached.
+ * Sees a run through to its end although the control plane is killed once at each of the moments. Throws when a
+ * moment was never reached, or when the run ends in another way.
  */
 export async function surviveEach(
   world: World,
   begin: Begin,
   moments: readonly Arm[],
-  between: (deaths: number) => Promise<void> = async () => undefined,
+  { between, ends = 'succeeded' }: Survival = {},
 ): Promise<void> {
   const log = path.join(world.home, `kills-${Date.now()}.log`)
   const missing = () => {
@@ -32,13 +39,13 @@ export async function surviveEach(
   const ready = () => world.start(world.upArgv, env, ARMED)
   let spare = ready()
   for (let deaths = 0; ; deaths += 1) {
-    if (deaths > 0) await between(deaths)
+    if (deaths > 0) await between?.(deaths)
     const program = spare
     program.tell(writeArms(missing()))
     spare = ready()
-    const end = await outcome(world, program, begin)
+    const end = await outcome(world, program, begin, ends)
     await program.end('SIGKILL')
-    if (end === 'succeeded') break
+    if (end === ends) break
     if (deaths > moments.length) throw new Error(`died without being killed:\n${program.log().slice(-2_000)}`)
   }
   await spare.end('SIGKILL')
@@ -52,7 +59,7 @@ export async function surviveAny(world: World, begin: Begin, random: Random, kil
     const kill = () => program.child.kill('SIGKILL')
     // Most of the first second is the start itself.
     const timer = deaths < kills ? setTimeout(kill, 500 + random.below(3_000)) : undefined
-    const end = await outcome(world, program, begin)
+    const end = await outcome(world, program, begin, 'succeeded')
     clearTimeout(timer)
     await program.end('SIGKILL')
     if (end === 'succeeded') return
@@ -60,20 +67,26 @@ export async function surviveAny(world: World, begin: Begin, random: Random, kil
 }
 
 /**
- * Asks for the run until it is there, and waits until it has succeeded or the process is dead. Throws when the run
- * ends in any other way, or not at all.
+ * Asks for the run until it is there, and waits until it has ended as it must, or the process is dead. Throws when
+ * the run ends in any other way, or not at all.
  */
-async function outcome(world: World, program: Program, begin: Begin): Promise<'killed' | 'succeeded'> {
+async function outcome<End extends string>(
+  world: World,
+  program: Program,
+  begin: Begin,
+  wanted: End,
+): Promise<'killed' | End> {
   let dead = false
   void program.ended.then(() => (dead = true))
-  const end = await until(
+  const run = await until(
     async () => {
       if (dead) return 'killed' as const
-      const run = await world.getRun(await begin())
-      return ['succeeded', 'failed', 'cancelled'].includes(run.status) ? run : null
+      const now = await world.getRun(await begin())
+      return ['succeeded', 'failed', 'cancelled'].includes(now.status) ? now : null
     },
     { within: LIFE, what: 'the end of the run, or the next kill' },
   )
-  if (end === 'killed' || end.status === 'succeeded') return end === 'killed' ? end : 'succeeded'
-  throw new Error(`the run ${end.status}: ${JSON.stringify(end.error)}`)
+  if (run === 'killed') return run
+  if (run.status === wanted) return wanted
+  throw new Error(`the run ${run.status}: ${JSON.stringify(run.error)}`)
 }

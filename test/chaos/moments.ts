@@ -4,9 +4,9 @@ import type { Random } from './random.js'
 
 /**
  * Where a process can be cut off in a step: it is recorded as started and nothing was done; all was done and nothing
- * recorded; all is recorded, but the queue does not know yet.
+ * recorded; all is recorded, but the queue does not know yet. And the first two of its undo.
  */
-export type Moment = 'begun' | 'done' | 'recorded'
+export type Moment = 'begun' | 'done' | 'recorded' | 'undoing' | 'undone'
 /** A step's job and a moment of it, such as `dns.set done`. */
 export type Arm = `${string} ${Moment}`
 
@@ -17,6 +17,13 @@ export function momentsOf(workflow: AnyWorkflow, random: Random): Arm[] {
     `${job} begun` as const,
     `${job} ${ends[random.below(2)] ?? 'done'}` as const,
   ])
+}
+
+/** The start and the end of every undo in a workflow. */
+export function undosOf(workflow: AnyWorkflow): Arm[] {
+  const undoable = new Set(jobs.filter(job => job.undo !== 'nothing-to-undo').map(job => job.name))
+  const names = [...new Set(jobsOf(workflow))].filter(job => undoable.has(job))
+  return names.flatMap(job => [`${job} undoing` as const, `${job} undone` as const])
 }
 
 function jobsOf(workflow: AnyWorkflow): string[] {

@@ -1,6 +1,6 @@
 import { beforeAll, test } from 'vitest'
 import { surviveEach } from '../chaos/killer.js'
-import { ask, check } from '../chaos/round.js'
+import { ask, check, emptyRedisAfter } from '../chaos/round.js'
 import { startWorld, type World } from '../support/world.js'
 
 let world: World
@@ -20,8 +20,8 @@ test('killed four times and Redis emptied once: exactly what was asked for is th
     'dns.set recorded',
     'edge.deploy begun',
   ] as const
-  await surviveEach(world, ask(world, '/pools/edge/scale-out', { count: 2 }), moments, async deaths => {
-    if (deaths === 2) await world.redis.flush()
+  await surviveEach(world, ask(world, '/pools/edge/scale-out', { count: 2 }), moments, {
+    between: emptyRedisAfter(world, 2),
   })
   await check(world, ['edge-1.1', 'edge-2.1'], ['edge-1', 'edge-2'])
 })
