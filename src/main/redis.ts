@@ -2,13 +2,13 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { z } from 'zod'
 import { childEnvironment } from '../config/env.js'
 import { codeOf, Fatal } from '../core/errors.js'
+import { freePort } from './free-port.js'
 
 /** A Redis to work with; `close` ends it when it is our own. */
 export interface UsableRedis {
@@ -43,7 +43,7 @@ async function leftRunning(directory: string): Promise<z.infer<typeof runningSch
 }
 
 async function launch(directory: string): Promise<z.infer<typeof runningSchema>> {
-  const port = await freePort()
+  const port = await freePort(['127.0.0.1'])
   const password = randomBytes(24).toString('base64url')
   const url = `redis://:${password}@127.0.0.1:${port}`
   const configuration = [
@@ -107,14 +107,4 @@ async function shutDown(url: string): Promise<void> {
   // The server closes the connection instead of answering.
   await redis.shutdown().catch(() => undefined)
   redis.disconnect()
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('the system gave no port')
-  return address.port
 }

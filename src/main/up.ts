@@ -1,11 +1,8 @@
-import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { environmentWith, readSettings, type Settings } from '../config/env.js'
-import { codeOf, Fatal } from '../core/errors.js'
 import { serveApi } from './api.js'
 import { openControlPlane } from './control-plane.js'
+import { freePort } from './free-port.js'
 import { openRedis } from './redis.js'
 import { startSandboxProcess, type UsableSandbox, useSandbox } from './sandbox-client.js'
 import { startWork } from './work.js'
@@ -110,7 +107,7 @@ async function openSandbox(sandbox: boolean | string, dataDir: string): Promise<
  */
 async function inSandbox(options: UpOptions, base: Settings, sandbox: UsableSandbox): Promise<Settings> {
   const wanted = Number(base.LAZARUS_LISTEN[0]?.split(':').at(-1))
-  const port = wanted === 0 ? await freePort() : wanted
+  const port = wanted === 0 ? await freePort(['127.0.0.1', sandbox.gateway]) : wanted
   const beats = options.settings?.LAZARUS_HEARTBEAT_INTERVAL
   return readSettings(
     environmentWith({
@@ -122,27 +119,6 @@ async function inSandbox(options: UpOptions, base: Settings, sandbox: UsableSand
       LAZARUS_HEARTBEAT_INTERVAL: beats ?? '1s',
     }),
   )
-}
-
-/**
- * A port that is free on every address, and outside the range from which the system takes ports for connections:
- * seconds pass before the API listens on it.
- */
-async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const port = randomInt(10_000, 32_000)
-    const server = createServer().listen(port)
-    try {
-      await once(server, 'listening')
-    } catch (error) {
-      if (codeOf(error) === 'EADDRINUSE') continue
-      throw error
-    }
-    server.close()
-    await once(server, 'close')
-    return port
-  }
-  throw new Fatal('no-free-port', 'no free port was found: choose one with --port')
 }
 
 /** Runs `start`; what it opened is closed in reverse when it fails, or when the caller closes. */
