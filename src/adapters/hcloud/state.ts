@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { codeOf, PortError } from '../../core/errors.js'
+import { pause } from './pause.js'
 
 /** Where the states are: the API's `/tf-state`, with the password of its one user. */
 export interface StateBackend {
@@ -54,18 +56,32 @@ export async function removeState(backend: StateBackend, key: string, signal: Ab
   await request(backend, 'DELETE', key, signal)
 }
 
-async function request({ url, password }: StateBackend, method: string, key: string, signal: AbortSignal) {
+/** Waits until no Terraform is at work on `key`: one that outlived its worker ends, a lock left behind grows old. */
+export async function untilFree(backend: StateBackend, key: string, signal: AbortSignal): Promise<void> {
+  const lock = JSON.stringify({ ID: randomUUID(), Operation: 'look', Who: 'lazarus' })
+  while ((await request(backend, 'LOCK', key, signal, lock)).status === 423) await pause(250, signal)
+  await request(backend, 'UNLOCK', key, signal, lock)
+}
+
+async function request(
+  { url, password }: StateBackend,
+  method: string,
+  key: string,
+  signal: AbortSignal,
+  body?: string,
+) {
   const authorization = `Basic ${Buffer.from(`${STATE_USER}:${password}`).toString('base64')}`
   const limited = AbortSignal.any([signal, AbortSignal.timeout(15_000)])
   const response = await fetch(`${url}/${key}`, {
     method,
-    headers: { authorization },
+    headers: { authorization, 'content-type': 'application/json' },
     signal: limited,
+    ...(body !== undefined && { body }),
   }).catch(error => {
     if (signal.aborted) throw signal.reason
     throw unreachable(codeOf(error instanceof Error ? (error.cause ?? error) : error), error)
   })
-  if (response.ok || response.status === 404) return response
+  if (response.ok || response.status === 404 || response.status === 423) return response
   throw unreachable(`status ${response.status}`)
 }
 

@@ -62,6 +62,17 @@ describe.each(cases)('terraform on a bad day, plugin: %s', mode => {
   }
   const applying = () => until(async () => (await lockOf()) && processes().length > 0, { what: 'an apply' })
 
+  async function killWorkerInApply(): Promise<void> {
+    await slowOrder()
+    const worker = spawn(process.execPath, ['--import', 'tsx', 'test/support/compute-worker.ts'], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+    })
+    worker.stdin.end(JSON.stringify([world.options, spec]))
+    await applying()
+    worker.kill('SIGKILL')
+    await once(worker, 'exit')
+  }
+
   it('shows no secret to other users while it runs, and leaves none on disk', async () => {
     await slowOrder()
     let done = false
@@ -98,18 +109,20 @@ describe.each(cases)('terraform on a bad day, plugin: %s', mode => {
   })
 
   it('is finished by terraform itself when the worker is killed', async () => {
-    await slowOrder()
-    const worker = spawn(process.execPath, ['--import', 'tsx', 'test/support/compute-worker.ts'], {
-      stdio: ['pipe', 'ignore', 'inherit'],
-    })
-    worker.stdin.end(JSON.stringify([world.options, spec]))
-    await applying()
-    worker.kill('SIGKILL')
-    await once(worker, 'exit')
+    await killWorkerInApply()
     await until(async () => bought() === 1 && (await lockOf()) === null, { what: 'terraform to finish' })
     expect(await readKnown(state(), KEY, signal)).toMatchObject({ tainted: false })
     expect((await create()).key).toBe(KEY)
     expect(bought()).toBe(1)
+  })
+
+  it('removes nothing before a terraform that outlived its worker has ended', async () => {
+    await killWorkerInApply()
+    await world.compute.destroy(KEY, signal, ignore)
+    await until(() => processes().length === 0, { what: 'the end of terraform' })
+    expect(bought()).toBe(1)
+    expect(await world.servers()).toEqual([])
+    expect(await world.db.terraformState.count()).toBe(0)
   })
 
   it('goes on when terraform is killed too, and breaks the lock that stays', async () => {

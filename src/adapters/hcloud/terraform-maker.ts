@@ -4,7 +4,7 @@ import type { MachineVariant } from '../../../infra/cdktf/machine-stack.js'
 import type { Progress } from '../../ports/compute.js'
 import { labelsOf, type Maker, type Order } from './maker.js'
 import { createStacks, quiet, type StackOptions, workDirectory } from './stacks.js'
-import { backendEnvironment, readKnown, removeState, type StateBackend } from './state.js'
+import { backendEnvironment, readKnown, removeState, type StateBackend, untilFree } from './state.js'
 import { failureOf, progressOf, readEvent, type TerraformEvent } from './terraform-events.js'
 import { runTerraform } from './terraform-run.js'
 
@@ -75,6 +75,8 @@ export function terraformMaker(options: TerraformMakerOptions): Maker {
       await apply('apply', variant, order.key, variables, signal, progress)
     },
     unmake: async (key, signal, progress) => {
+      // A Terraform that outlived its worker may still make, or write down, what is to be gone.
+      await untilFree(state, key, signal)
       if (await readKnown(state, key, signal))
         await apply('destroy', usual, key, variablesOf(options.owner, unknownOrder(key)), signal, progress)
     },
