@@ -14,6 +14,17 @@ export function producerConnection(url: string): Redis {
   return quiet(new Redis(url, { maxRetriesPerRequest: 1, retryStrategy: backoff }))
 }
 
+/**
+ * The options of queues that only add jobs. Without BullMQ's first look at the server they need no Redis at start:
+ * were it away just then, that look would fail, and every later call with it, for as long as the process lives.
+ */
+export const producing = (connection: Redis) => ({
+  connection,
+  prefix: PREFIX,
+  skipWaitingForReady: true,
+  skipVersionCheck: true,
+})
+
 /** Whether Redis answers on this connection within half a second; at once when it is known to be away. */
 export async function answers(redis: Redis): Promise<boolean> {
   if (redis.status !== 'ready') return false
@@ -31,6 +42,9 @@ export async function answers(redis: Redis): Promise<boolean> {
 export function workerConnection(url: string): Redis {
   return quiet(new Redis(url, { maxRetriesPerRequest: null, retryStrategy: backoff }))
 }
+
+/** How long a worker waits before it talks to a Redis again that was away, milliseconds; BullMQ's own is 15 s. */
+export const RUN_RETRY_DELAY = 1_000
 
 const backoff = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 6), 2_000)
 

@@ -12,7 +12,9 @@ import type { Ports } from '../ports/index.js'
 import { type Db, openDatabase } from '../store/client.js'
 import { getRun } from '../store/run-views.js'
 import { ClaimTaken } from '../store/run-writer.js'
+import { answers, producerConnection } from './connection.js'
 import { createEngine, type Engine, RunConflict } from './engine.js'
+import { createProducer } from './producer.js'
 import { type RunningWorker, startWorker } from './worker.js'
 
 /** What the jobs of these tests do, per step name; set by each test. */
@@ -303,4 +305,20 @@ test('Redis away: starting refuses at once and stores nothing', async () => {
   expect(await db.run.count()).toBe(before)
   await redis.restart()
   await until(() => engine.available())
+})
+
+test('a Redis that dies while a process comes up is used as soon as it is back', async () => {
+  const connection = producerConnection(redis.url)
+  await connection.ping()
+  process.kill(redis.pid, 'SIGSTOP')
+  const producer = createProducer(db, registry, connection)
+  const asked = connection.ping()
+  await redis.crash()
+  // By now whatever the producer asked for has been refused as well.
+  await expect(asked).rejects.toThrow(/max retries/)
+  await redis.restart()
+  await until(() => answers(connection))
+  expect(await producer.isEnqueued('none', 'do')).toBe(false)
+  await producer.close()
+  connection.disconnect()
 })

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Job, Queue, Worker } from 'bullmq'
 import { createBatcher } from '../core/batcher.js'
 import type { Beat } from '../store/nodes.js'
-import { PREFIX, producerConnection, workerConnection } from './connection.js'
+import { PREFIX, producerConnection, producing, RUN_RETRY_DELAY, workerConnection } from './connection.js'
 
 /** Takes beats in. */
 export interface BeatQueue {
@@ -33,13 +33,7 @@ const OPTIONS = {
  */
 export function createBeatQueue(redisUrl: string): BeatQueue {
   const connection = producerConnection(redisUrl)
-  // Without the version check the queue needs no Redis at start, and works as soon as there is one.
-  const queue = new Queue(BEATS_QUEUE, {
-    connection,
-    prefix: PREFIX,
-    skipWaitingForReady: true,
-    skipVersionCheck: true,
-  })
+  const queue = new Queue(BEATS_QUEUE, producing(connection))
   queue.on('error', () => undefined)
   const send = createBatcher<Beat, undefined>(
     async beats => {
@@ -99,6 +93,7 @@ export function createBeatConsumer(options: {
     prefix: PREFIX,
     concurrency: 64,
     lockDuration: 10_000,
+    runRetryDelay: RUN_RETRY_DELAY,
     stalledInterval: 5_000,
     // A batch that was at work in a killed process is innocent, however often that happens.
     maxStalledCount: 1_000,

@@ -5,7 +5,7 @@ import { JOB_QUEUES } from '../core/define-job.js'
 import type { Registry } from '../core/registry.js'
 import type { Db } from '../store/client.js'
 import { findRun, groupsOf, type RunnableStep, stepsOf } from '../store/runs.js'
-import { PREFIX, RUNS_QUEUE } from './connection.js'
+import { PREFIX, producing, RUNS_QUEUE } from './connection.js'
 import { type FlowRun, type FlowStep, rootId, type StepJobData, stepOptions, toFlow } from './flow.js'
 
 /** Everything that puts jobs into Redis or moves them there. */
@@ -25,7 +25,7 @@ export interface Producer {
 }
 
 export function createProducer(db: Db, registry: Registry, connection: Redis): Producer {
-  const options = { connection, prefix: PREFIX }
+  const options = producing(connection)
   const queues = new Map([RUNS_QUEUE, ...JOB_QUEUES].map(name => [name as string, new Queue(name, options)]))
   const flows = new FlowProducer(options)
   for (const each of queues.values()) each.on('error', () => undefined)

@@ -4,7 +4,7 @@ import { milliseconds } from '../core/duration.js'
 import { messageOf } from '../core/errors.js'
 import type { Ports } from '../ports/index.js'
 import { ClaimTaken } from '../store/run-writer.js'
-import { PREFIX, producerConnection, workerConnection } from './connection.js'
+import { PREFIX, producerConnection, producing, RUN_RETRY_DELAY, workerConnection } from './connection.js'
 import type { Engine } from './engine.js'
 import { listeningSince } from './listening.js'
 import { pick } from './runner.js'
@@ -29,7 +29,7 @@ export function startSchedules(parts: SchedulerParts): { queues: readonly Queue[
   const started = new Date()
   const direct = producerConnection(parts.redisUrl)
   const blocking = workerConnection(parts.redisUrl)
-  const queue = new Queue(SCHEDULES_QUEUE, { connection: direct, prefix: PREFIX })
+  const queue = new Queue(SCHEDULES_QUEUE, producing(direct))
   const stopping = new AbortController()
   const byName = new Map(parts.schedules.map(schedule => [schedule.name, schedule]))
 
@@ -58,7 +58,12 @@ export function startSchedules(parts: SchedulerParts): { queues: readonly Queue[
     return schedule.run(context)
   }
 
-  const worker = new Worker(SCHEDULES_QUEUE, run, { connection: blocking, prefix: PREFIX, concurrency: 4 })
+  const worker = new Worker(SCHEDULES_QUEUE, run, {
+    connection: blocking,
+    prefix: PREFIX,
+    concurrency: 4,
+    runRetryDelay: RUN_RETRY_DELAY,
+  })
   worker.on('failed', (job, error) => parts.log.warn(`${job?.name}: ${error.message}`))
   queue.on('error', () => undefined)
   worker.on('error', () => undefined)

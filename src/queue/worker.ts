@@ -8,7 +8,7 @@ import type { Db } from '../store/client.js'
 import { createJournal } from '../store/journal.js'
 import { createRunWriter, type RunWriter } from '../store/run-writer.js'
 import { findRun, isRunnable } from '../store/runs.js'
-import { PREFIX, producerConnection, RUNS_QUEUE, workerConnection } from './connection.js'
+import { PREFIX, producerConnection, RUN_RETRY_DELAY, RUNS_QUEUE, workerConnection } from './connection.js'
 import type { RunJobData } from './flow.js'
 import { createLeases } from './leases.js'
 import { retryDelay } from './outcome.js'
@@ -74,6 +74,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     lockDuration: parts.recovery,
     stalledInterval: Math.ceil(parts.recovery / 2),
     maxStalledCount: 1_000_000,
+    runRetryDelay: RUN_RETRY_DELAY,
     settings: {
       backoffStrategy: (made: number, _type?: string, error?: Error, job?: { name: string }) =>
         retryDelay(registry.job(job?.name.replace(/^undo /, '') ?? '').retry, made, error),
