@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { Program } from '../support/program.js'
 import { until } from '../support/wait.js'
 import type { World } from '../support/world.js'
+import { atRest } from '../support/world-api.js'
 import { type Arm, writeArms } from './moments.js'
 import type { Random } from './random.js'
 
@@ -46,7 +47,6 @@ export async function surviveEach(
     const end = await outcome(world, program, begin, ends)
     await program.end('SIGKILL')
     if (end === ends) break
-    if (deaths > moments.length) throw new Error(`died without being killed:\n${program.log().slice(-2_000)}`)
   }
   await spare.end('SIGKILL')
   if (missing().length > 0) throw new Error(`never reached: ${missing().join(', ')}`)
@@ -67,8 +67,8 @@ export async function surviveAny(world: World, begin: Begin, random: Random, kil
 }
 
 /**
- * Asks for the run until it is there, and waits until it has ended as it must, or the process is dead. Throws when
- * the run ends in any other way, or not at all.
+ * Asks for the run until it is there, and waits until it has ended as it must, or the process was killed. Throws when
+ * either ends in any other way, or not at all.
  */
 async function outcome<End extends string>(
   world: World,
@@ -81,11 +81,12 @@ async function outcome<End extends string>(
   const run = await until(
     async () => {
       if (dead) return 'killed' as const
-      const now = await world.getRun(await begin())
-      return ['succeeded', 'failed', 'cancelled'].includes(now.status) ? now : null
+      return atRest(await world.getRun(await begin()))
     },
     { within: LIFE, what: 'the end of the run, or the next kill' },
   )
+  if (run === 'killed' && program.child.signalCode !== 'SIGKILL')
+    throw new Error(`it ended by itself (${program.child.exitCode}):\n${program.log().slice(-2_000)}`)
   if (run === 'killed') return run
   if (run.status === wanted) return wanted
   throw new Error(`the run ${run.status}: ${JSON.stringify(run.error)}`)

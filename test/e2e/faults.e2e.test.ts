@@ -9,18 +9,15 @@ let world: World
 
 beforeAll(async () => {
   world = await startWorld()
-  await world.up({}, IMPATIENT)
+  await world.up(IMPATIENT)
   await world.pool('edge')
   await world.pool('picky', { types: ['cx22', 'cx32'], locations: ['fsn1', 'nbg1'] })
 })
 
 afterEach(async () => {
   await world.sandbox.clearFaults()
-  const all = (await world.nodes()).filter((node: { pool: string }) => node.pool !== 'gone')
   for (const pool of ['edge', 'picky']) {
-    const nodes = all
-      .filter((node: { pool: string }) => node.pool === pool)
-      .map((node: { name: string }) => node.name)
+    const nodes = (await world.nodes()).filter(node => node.pool === pool).map(node => node.name)
     if (nodes.length === 0) continue
     const { run } = await world.ok('POST', `/pools/${pool}/scale-in`, { nodes, patience: 0 })
     await world.succeeded(run)
@@ -29,6 +26,11 @@ afterEach(async () => {
 })
 
 const faults = (...list: object[]) => Promise.all(list.map(fault => world.sandbox.fault(fault)))
+/** Whether every fault with a number of times has struck. */
+const spent = async () => {
+  const answer = await (await fetch(`${world.sandbox.url}/_sandbox/faults`)).json()
+  return (answer as { faults: unknown[] }).faults.length === 0
+}
 const keys = async () => (await world.ledger()).machines
 const theOnly = async () => (await world.nodes())[0]
 
@@ -41,6 +43,7 @@ test('answers that are lost after the effect: nothing is made twice', async () =
   await world.succeeded(await world.scaleOut('edge', 2))
   expect(await world.ledger()).toEqual(exactly(await keys()))
   expect(Object.values(await purchases(world.sandbox)).filter(times => times > 1)).toEqual([])
+  expect(await spent()).toBe(true)
 })
 
 test('429 and 5xx of every provider are waited out', async () => {
@@ -59,6 +62,7 @@ test('429 and 5xx of every provider are waited out', async () => {
   })
   await world.succeeded(run)
   expect(await world.ledger()).toEqual(exactly(await keys()))
+  expect(await spent()).toBe(true)
 })
 
 test('a type that is sold out is replaced by the next in the list', async () => {

@@ -2,14 +2,15 @@ import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { openBrowser } from '../support/browser.js'
 import { until } from '../support/wait.js'
-import { ADMIN, startWorld, type World } from '../support/world.js'
+import { startWorld, type World } from '../support/world.js'
+import { ADMIN } from '../support/world-api.js'
 
 const IMPATIENT = path.resolve(import.meta.dirname, '../support/impatient.ts')
 let world: World
 
 beforeAll(async () => {
   world = await startWorld()
-  await world.up({}, IMPATIENT)
+  await world.up(IMPATIENT)
   await world.pool('edge')
 })
 

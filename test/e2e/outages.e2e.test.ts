@@ -62,9 +62,8 @@ function fill(disk: string): void {
 
 test('API and worker as processes of their own: either may die, and the other one goes on', async () => {
   const world = await startWorld()
-  const settings = { ...world.shared, LAZARUS_DATA: world.data }
   const start = async (name: 'api' | 'worker') => {
-    const program = world.start([name, '--json'], settings)
+    const program = world.start([name, '--json'], world.shared)
     await program.ready
     return program
   }
