@@ -25,10 +25,16 @@ export const producing = (connection: Redis) => ({
   skipVersionCheck: true,
 })
 
-/** Whether Redis answers on this connection within half a second; at once when it is known to be away. */
+/**
+ * Whether Redis answers on this connection within half a second; at once when it is known to be away. A connection
+ * that is still being made counts as yet to answer, not as away.
+ */
 export async function answers(redis: Redis): Promise<boolean> {
-  if (redis.status !== 'ready') return false
-  const timeout = new Promise<false>(resolve => setTimeout(resolve, 500, false).unref())
+  if (AWAY.has(redis.status)) return false
+  const timeout = new Promise<false>(resolve => {
+    // A process that was busy for so long has the answer waiting: it is read before the second callback.
+    setTimeout(() => setImmediate(() => setImmediate(resolve, false)), 500).unref()
+  })
   return Promise.race([
     redis.ping().then(
       () => true,
@@ -37,6 +43,8 @@ export async function answers(redis: Redis): Promise<boolean> {
     timeout,
   ])
 }
+
+const AWAY = new Set(['reconnecting', 'close', 'end'])
 
 /** A connection for workers: waits for Redis to come back. */
 export function workerConnection(url: string): Redis {
