@@ -134,12 +134,18 @@ test('an Idempotency-Key for another body is refused, for the same one it is the
   const key = { 'idempotency-key': 'order-1' }
   const first = await world.ok('POST', out, { count: 1 }, key)
   expect(await world.ok('POST', out, { count: 1 }, key)).toEqual(first)
-  const before = rowCounts(world.data)
+  const before = started()
   const other = await world.call('POST', out, { count: 2 }, key)
   expect(other).toMatchObject({ status: 422, body: { code: 'idempotency-key-reused' } })
-  expect(rowCounts(world.data)).toEqual(before)
+  expect(started()).toEqual(before)
   await world.ok('POST', `/runs/${first.run}/cancel`)
   await world.rested(first.run)
 })
+
+/** What a start writes at once. The run at work adds rows of its own meanwhile. */
+const started = () => {
+  const { Run, Step, Claim } = rowCounts(world.data)
+  return { Run, Step, Claim }
+}
 
 const everything = async () => ({ rows: rowCounts(world.data), events: await world.sandbox.events() })
