@@ -12,6 +12,8 @@ export interface AgentDirectory {
   admit(key: string): Promise<string | null>
   /** The version that a node should have; null while none is published. Up to a second old. */
   desiredVersion(node: string): string | null
+  /** The number of the last change to the access list. Up to a second old. */
+  accessHead(): number
   close(): void
 }
 
@@ -26,6 +28,7 @@ const SHARE = 0.02
 export async function createAgentDirectory(db: Db, warn: (message: string) => void): Promise<AgentDirectory> {
   const nodes = new Map<string, string>()
   let desired = new Map<string, string | null>()
+  let head = 0
   let closed = false
   let timer: NodeJS.Timeout | undefined
 
@@ -33,7 +36,8 @@ export async function createAgentDirectory(db: Db, warn: (message: string) => vo
   async function refresh(): Promise<number> {
     const begin = performance.now()
     const before = new Set(nodes.keys())
-    const agents = await agentDirectory(db)
+    const { agents, accessHead } = await agentDirectory(db)
+    head = accessHead
     desired = new Map(agents.map(agent => [agent.node, agent.desiredVersion]))
     const valid = new Set(agents.map(agent => agent.keyHash))
     // Keys admitted while the statement ran may be newer than its answer.
@@ -60,6 +64,7 @@ export async function createAgentDirectory(db: Db, warn: (message: string) => vo
       return node
     },
     desiredVersion: node => desired.get(node) ?? null,
+    accessHead: () => head,
     close() {
       closed = true
       clearTimeout(timer)

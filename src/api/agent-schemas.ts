@@ -18,6 +18,8 @@ export const beatSchema = z.object({
   txBps: z.number().min(0).describe('bytes a second'),
   connections: z.int().min(0),
   configVersion: z.string().max(64).nullable(),
+  accessList: z.string().max(64).nullish().describe('which access list it has'),
+  accessSeq: z.int().min(0).nullish().describe('the last change of it that it has'),
 })
 
 /** What became of a configuration. */

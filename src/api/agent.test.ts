@@ -66,7 +66,7 @@ describe('enrolment', () => {
 describe('heartbeat', () => {
   it('is queued, then answered with the version that the node should have', async () => {
     const key = await enrol()
-    expect((await ask('POST', 'heartbeat', key, beat())).body).toEqual({ configVersion: null })
+    expect((await ask('POST', 'heartbeat', key, beat())).body).toMatchObject({ configVersion: null })
     expect(beats).toMatchObject([{ ...beat(), at: expect.any(Number) }])
     await db.node.update({ where: { name: 'edge-1' }, data: { desiredVersion: 'v2' } })
     await until(async () => (await ask('POST', 'heartbeat', key, beat())).body.configVersion === 'v2')

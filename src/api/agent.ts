@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import type { BeatQueue } from '../queue/heartbeats.js'
 import { enrolAgent, recordAck, registerAgent } from '../store/agents.js'
 import { desiredConfig } from '../store/configs.js'
+import { accessListId, createAgentAccess } from './agent-access.js'
 import type { AgentDirectory } from './agent-directory.js'
 import { ackSchema, enrolSchema, registerSchema } from './agent-schemas.js'
 import { presentedToken } from './auth.js'
@@ -18,20 +19,24 @@ import { Problem } from './problem.js'
 export interface AgentSide {
   router: Router
   heartbeat: (req: IncomingMessage, res: ServerResponse) => Promise<void>
+  close(): void
 }
 
 /** Serves the agents on the machines. Their keys open nothing else, and no token of a person opens this. */
-export function createAgentSide(
+export async function createAgentSide(
   deps: ApiDeps,
   parts: { agents: AgentDirectory; failedAuth: FailedAuth; counts: BeatCounts },
-): AgentSide {
+): Promise<AgentSide> {
   const { agents, failedAuth, counts } = parts
+  const accessList = await accessListId(deps.ports.vault)
   const authenticate = createAuthenticate(agents, failedAuth)
   const add: BeatQueue['add'] = beat => deps.beats.add(beat)
-  const heartbeat = createHeartbeat({ agents, authenticate, key: presentedToken, add, counts })
+  const heartbeat = createHeartbeat({ agents, accessList, authenticate, key: presentedToken, add, counts })
   const router = createRouter(deps, authenticate, failedAuth)
   router.post('/heartbeat', (req, res) => heartbeat(req, res))
-  return { router, heartbeat }
+  const access = createAgentAccess({ db: deps.db, list: accessList, head: () => agents.accessHead() })
+  router.get('/access', withNode(authenticate), access.serve)
+  return { router, heartbeat, close: () => access.close() }
 }
 
 type FindNode = (req: IncomingMessage) => Promise<string>

@@ -49,7 +49,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     () => forgetOldKeys(deps).catch(error => log.warn(`old idempotency keys stay: ${messageOf(error)}`)),
     HOUR,
   ).unref()
-  const agentSide = createAgentSide(deps, { agents, failedAuth, counts: metrics.beats })
+  const agentSide = await createAgentSide(deps, { agents, failedAuth, counts: metrics.beats })
   const app = await buildApp(deps, { agentSide, failedAuth, metrics, closing: closing.signal })
   return {
     handler: withShortCut(app, agentSide.heartbeat, log),
@@ -57,6 +57,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     close() {
       closing.abort()
       clearInterval(sweeping)
+      agentSide.close()
       agents.close()
       failedAuth.close()
     },

@@ -18,13 +18,15 @@ export const HEARTBEAT_PATH = '/api/v1/agent/heartbeat'
  */
 export function createHeartbeat(options: {
   agents: AgentDirectory
+  /** The id of the access list's log. */
+  accessList: string
   /** The node behind a request's key; throws 401. */
   authenticate: (req: IncomingMessage) => Promise<string>
   key: (req: IncomingMessage) => string | undefined
   add: (beat: Beat) => Promise<void>
   counts: BeatCounts
 }): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
-  const { agents, counts } = options
+  const { agents, accessList, counts } = options
   return async (req, res) => {
     const text = await readText(req)
     const key = options.key(req)
@@ -42,7 +44,8 @@ export function createHeartbeat(options: {
       )
     }
     counts.accepted += 1
-    const answer = JSON.stringify({ configVersion: agents.desiredVersion(node) })
+    const access = { list: accessList, seq: agents.accessHead() }
+    const answer = JSON.stringify({ configVersion: agents.desiredVersion(node), access })
     res.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length })
     res.end(answer)
   }

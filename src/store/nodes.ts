@@ -76,6 +76,9 @@ export interface Beat {
   txBps: number
   connections: number
   configVersion: string | null
+  /** Which access list the node has, and the last change of it; absent from agents that know of none. */
+  accessList?: string | null | undefined
+  accessSeq?: number | null | undefined
   at: number
 }
 
@@ -86,7 +89,9 @@ const NEW_LIFE_MS = 5_000
 const BEATS = `
   SELECT value ->> 'node' AS node, min(value ->> 'seq', 2147483647) AS seq, value ->> 'cpu' AS cpu, value ->> 'mem' AS mem,
     value ->> 'rxBps' AS rx, value ->> 'txBps' AS tx, min(value ->> 'connections', 2147483647) AS connections,
-    value ->> 'configVersion' AS version, value ->> 'at' AS at, value ->> 'newLife' AS "newLife" FROM json_each(?)`
+    value ->> 'configVersion' AS version, value ->> 'accessList' AS list,
+    min(value ->> 'accessSeq', 2147483647) AS change, value ->> 'at' AS at, value ->> 'newLife' AS "newLife"
+  FROM json_each(?)`
 // Which beats count: `b` is a beat, `n` the node as it stood before.
 const NEWS = `n.name = b.node AND (n."lastBeatAt" IS NULL OR b.seq > n."lastSeq" OR n."lastBeatAt" < b."newLife")`
 
@@ -98,7 +103,8 @@ FROM (${BEATS}) b JOIN "Node" n ON ${NEWS} WHERE n.state = 'dead'`
 
 const RECORD = `
 UPDATE "Node" AS n SET "lastSeq" = b.seq, "lastBeatAt" = b.at, cpu = b.cpu, mem = b.mem, "rxBps" = b.rx, "txBps" = b.tx,
-  connections = b.connections, "configVersion" = b.version, "readyAt" = iif(n.state = 'dead', b.at, n."readyAt"),
+  connections = b.connections, "configVersion" = b.version, "accessList" = b.list, "accessSeq" = b.change,
+  "readyAt" = iif(n.state = 'dead', b.at, n."readyAt"),
   reason = iif(n.state = 'dead', NULL, n.reason), state = iif(n.state = 'dead', 'ready', n.state)
 FROM (${BEATS}) b WHERE ${NEWS}`
 

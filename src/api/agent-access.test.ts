@@ -1,0 +1,94 @@
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { startApi } from '../../test/support/api.js'
+import { until } from '../../test/support/wait.js'
+import * as access from '../store/access.js'
+import { accessOfUsersChanged } from '../store/access.js'
+import { hashToken } from '../store/tokens.js'
+
+const api = await startApi()
+const { db } = api.deps
+const KEY = 'agent-key'
+const USERS = 12_000
+const hash = (number: number): string => number.toString(16).padStart(64, '0')
+
+beforeAll(async () => {
+  await db.pool.create({ data: { name: 'edge', zone: 'lazarus.test', image: 'debian-12' } })
+  const seat = { name: 'edge-1', poolName: 'edge', zone: 'lazarus.test', fqdn: 'edge-1.edge.lazarus.test' }
+  await db.node.create({ data: { ...seat, state: 'ready', agentKeyHash: hashToken(KEY) } })
+  await db.$executeRaw`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${USERS})
+    INSERT INTO "User" (id, name, "tokenHash") SELECT 'u' || i, 'name' || i, printf('%064x', i) FROM n`
+})
+
+const headers = { authorization: `Bearer ${KEY}` }
+const ask = (query = '') => api.call('GET', `/api/v1/agent/access${query}`, undefined, headers)
+const beat = async () => {
+  const body = {
+    node: 'edge-1',
+    seq: 1,
+    cpu: 0,
+    mem: 0,
+    rxBps: 0,
+    txBps: 0,
+    connections: 0,
+    configVersion: null,
+  }
+  return (
+    await api.call('POST', '/api/v1/agent/heartbeat', { ...body, accessList: null, accessSeq: 3 }, headers)
+  ).body
+}
+const disable = (number: number) =>
+  db.$transaction([
+    db.user.update({ where: { id: `u${number}` }, data: { enabled: false } }),
+    accessOfUsersChanged(db, [`u${number}`]),
+  ])
+
+describe('S0-9: the access list', () => {
+  it('comes whole to a node that has none, another one, or too old a one', async () => {
+    const first = await ask()
+    expect(first.body).toMatchObject({ seq: 0, full: true })
+    expect(Object.keys(first.body.access).length).toBe(USERS)
+    expect(first.body.access[hash(7)]).toEqual(['u7', 0, 0, 'ok'])
+    for (const query of [
+      '?list=another&since=0',
+      `?list=${first.body.list}`,
+      `?list=${first.body.list}&since=9`,
+    ])
+      expect((await ask(query)).body).toMatchObject({ list: first.body.list, full: true })
+  })
+
+  it('is named by the answer to a beat at once, and comes as what changed', async () => {
+    const { list, seq } = (await beat()).access
+    await disable(5)
+    await until(async () => (await beat()).access.seq === seq + 1, { within: 2_000 })
+    const { status, body } = await ask(`?list=${list}&since=${seq}`)
+    expect(status).toBe(200)
+    expect(body).toEqual({
+      list,
+      from: seq,
+      seq: seq + 1,
+      full: false,
+      access: { [hash(5)]: ['u5', 0, 0, 'off'] },
+    })
+    expect(JSON.stringify(body).length).toBeLessThan(300)
+  })
+
+  it('is made once for two hundred nodes that ask at once', async () => {
+    const { list, seq } = (await beat()).access
+    await disable(6)
+    await until(async () => (await beat()).access.seq === seq + 1)
+    const whole = vi.spyOn(access, 'wholeAccess')
+    const since = vi.spyOn(access, 'accessSince')
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, number) => ask(number % 2 ? '' : `?list=${list}&since=${seq}`)),
+    )
+    expect(new Set(answers.map(answer => answer.body.seq))).toEqual(new Set([seq + 1]))
+    expect([whole.mock.calls.length, since.mock.calls.length]).toEqual([1, 1])
+    vi.restoreAllMocks()
+  })
+
+  it('is for agents, and its questions are checked', async () => {
+    expect((await api.call('GET', '/api/v1/agent/access')).status).toBe(401)
+    for (const query of ['?since=-1', '?since=x', '?list=a&list=b', `?list=${'a'.repeat(65)}`])
+      expect([(await ask(query)).status, query]).toEqual([422, query])
+  })
+})
