@@ -58,6 +58,8 @@ export interface NodeBook {
   note(name: string, facts: NodeFacts): Promise<void>
   /** A new one-time enrolment token for the agent of this incarnation; only its hash is kept. */
   enrolmentToken(name: string): Promise<string>
+  /** What v2ray on the node calls its one client: made at the first call, the same ever after. */
+  proxyId(name: string): Promise<string>
   /** Makes every key and enrolment token of the node's agent worthless; none is fine. */
   deregister(name: string): Promise<void>
   /** Removes the row with everything that hangs on it (agent key, configuration, certificate); none is fine. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { PortError } from '../core/errors.js'
 import type { NodeBook, NodeFacts, NodeRecord, NodeState } from '../ports/records.js'
 import type { Db } from './client.js'
@@ -24,11 +25,20 @@ export function createNodeBook(db: Db): NodeBook {
       if (count === 0) throw new PortError('node-not-found', `there is no node ${name}`, { retryable: false })
       return token
     },
+    proxyId: name => proxyId(db, name),
     async deregister(name) {
       await db.node.updateMany({ where: { name }, data: { agentKeyHash: null, enrolmentHash: null } })
     },
     remove: name => removeSeat(db, name),
   }
+}
+
+/** One statement, so that two callers get the same one. */
+async function proxyId(db: Db, name: string): Promise<string> {
+  const [row] = await db.$queryRaw<{ proxyId: string }[]>`
+    UPDATE "Node" SET "proxyId" = coalesce("proxyId", ${randomUUID()}) WHERE name = ${name} RETURNING "proxyId"`
+  if (!row) throw new PortError('node-not-found', `there is no node ${name}`, { retryable: false })
+  return row.proxyId
 }
 
 /** A row as jobs see it. */

@@ -55,6 +55,15 @@ describe('the book', () => {
     })
   })
 
+  test('what v2ray on it calls its client is made once, also for two at once and for later machines', async () => {
+    const [one, two] = await Promise.all([book.proxyId('edge-1'), book.proxyId('edge-1')])
+    expect(one).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+    expect(two).toBe(one)
+    await open('edge-1', 2)
+    expect(await book.proxyId('edge-1')).toBe(one)
+    await expect(book.proxyId('edge-9')).rejects.toMatchObject({ code: 'node-not-found' })
+  })
+
   test('a new incarnation inherits nothing of the old machine', async () => {
     const token = await book.enrolmentToken('edge-1')
     const key = await enrolAgent(db, 'edge-1', token)

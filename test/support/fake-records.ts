@@ -8,6 +8,12 @@ const EMPTY = {
   ...{ connections: null, drainingAt: null },
 }
 
+/** What the book says that v2ray on a node calls its client. */
+export const proxyIdOf = (name: string): string => {
+  const digits = createHash('sha256').update(name).digest('hex')
+  return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-4${digits.slice(13, 16)}-8${digits.slice(17, 20)}-${digits.slice(20, 32)}`
+}
+
 /** The book in a map by name. */
 export function fakeNodes() {
   const rows = new Map<string, NodeRecord>()
@@ -32,6 +38,7 @@ export function fakeNodes() {
       tokens.set(name, `lzr_enrolment-token-of-${name}-${tokens.size}`)
       return tokens.get(name) ?? ''
     },
+    proxyId: async (name: string) => proxyIdOf(name),
     deregister: async (name: string) => void tokens.delete(name),
     remove: async (name: string) => void rows.delete(name),
   }

@@ -13,6 +13,8 @@ const PROGRAMS: Record<string, string> = {
   sshd: 'openssh-server',
   'ssh-keygen': 'openssh-client',
   nginx: 'nginx',
+  v2ray: 'v2ray',
+  'redis-server': 'redis-server',
   pebble: 'pebble',
   openssl: 'openssl',
   'apt-get': 'apt',

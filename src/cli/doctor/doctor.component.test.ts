@@ -57,7 +57,8 @@ describe('the doctor tells the truth', () => {
   })
 
   test('missing programs are named with the packages that hold them', async () => {
-    const hidden = ['/usr/bin/pebble', '/usr/sbin/sshd', '/usr/bin/redis-server', '/usr/lib/nginx/modules']
+    const programs = ['/usr/bin/pebble', '/usr/sbin/sshd', '/usr/bin/redis-server', '/usr/bin/v2ray']
+    const hidden = [...programs, '/usr/lib/nginx/modules']
     const { code, findings } = await doctor(hidden, ['--sandbox'])
     expect(code).toBe(1)
     expect(findings.redis).toMatchObject({
@@ -70,7 +71,7 @@ describe('the doctor tells the truth', () => {
     })
     const fix = findings['sandbox programs']?.fix ?? ''
     expect(fix.split(' ')).toEqual(
-      expect.arrayContaining(['pebble', 'openssh-server', 'libnginx-mod-http-lua']),
+      expect.arrayContaining(['pebble', 'openssh-server', 'v2ray', 'libnginx-mod-http-lua']),
     )
     expect(findings['disk space']?.status).toBe('ok')
   })
@@ -88,6 +89,7 @@ describe('the doctor tells the truth', () => {
       '/usr/sbin/sshd',
       '/usr/sbin/nginx',
       '/usr/bin/ssh-keygen',
+      '/usr/bin/v2ray',
     ])
     const setup = readFileSync(path.join(ROOT, 'bin/setup'), 'utf8')
     const named = Object.values(findings).flatMap(

@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import time
 
-from service import RUN, STATE, Service, environment_of, fail, start, stop, with_modules
+from service import RUN, STATE, Service, environment_of, fail, on_debian, start, stop
 
 
 def say(text):
@@ -28,8 +29,10 @@ def load(project, path):
 
 
 def check(path, name, spec):
-    if not spec.get("command"):
+    if not spec.get("entrypoint") and not spec.get("command"):
         fail("%s: service %s: the stand-in has no images, so it needs a `command`" % (path, name), 15)
+    if not re.fullmatch(r"(\d+(:\d+)?)?", str(spec.get("user", ""))):
+        fail("%s: service %s: the stand-in knows a `user` by number only" % (path, name), 15)
     if spec.get("network_mode") != "host":
         fail("%s: service %s: the stand-in knows `network_mode: host` only" % (path, name), 15)
     for volume in spec.get("volumes", []):
@@ -126,7 +129,7 @@ def execute(project, path, options):
         fail("`exec` needs a service and a command")
     service = pick(load(project, path), options[:1])[0]
     main_pid(service)
-    argv = with_modules(options[1:])
+    argv = on_debian(options[1:])
     try:
         os.execvpe(argv[0], argv, environment_of(service))
     except OSError as error:
@@ -179,11 +182,10 @@ def pick(services, names):
 
 
 def tail(service, lines):
-    try:
-        with open(service.log, errors="replace") as file:
-            text = file.readlines()
-    except OSError:
-        return ""
+    text = []
+    for path in service.logs():
+        with open(path, errors="replace") as file:
+            text += file.readlines()
     return "".join(text if lines is None else text[-lines:])
 
 
