@@ -1,4 +1,8 @@
 -- AlterTable
+ALTER TABLE "ConfigRevision" ADD COLUMN "service" TEXT;
+ALTER TABLE "ConfigRevision" ADD COLUMN "snapshot" INTEGER;
+
+-- AlterTable
 ALTER TABLE "Node" ADD COLUMN "accessList" TEXT;
 ALTER TABLE "Node" ADD COLUMN "accessSeq" INTEGER;
 ALTER TABLE "Node" ADD COLUMN "proxyId" TEXT;
