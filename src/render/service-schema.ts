@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { addressSchema, labelSchema } from './values.js'
+import { addressSchema, labelSchema, pathPrefixSchema } from './values.js'
 
 /*
  * What a service's rules are. An edge checks every request against them in this order: skip, block, client and
@@ -27,11 +27,16 @@ const cidr = z.union([addressSchema, z.cidrv4(), z.cidrv6()])
 /** What a rule looks at: the first three by exact text, prefix or regex, an address by CIDR. */
 const subject = z.discriminatedUnion('field', [
   z.strictObject({ field: z.literal('ip'), value: cidr }),
-  z.strictObject({
-    field: z.enum(['user', 'device', 'client', 'path', 'userAgent']),
-    match: z.enum(['exact', 'prefix', 'regex']).default('exact'),
-    value: text,
-  }),
+  z
+    .strictObject({
+      field: z.enum(['user', 'device', 'client', 'path', 'userAgent']),
+      match: z.enum(['exact', 'prefix', 'regex']).default('exact'),
+      value: text,
+    })
+    .refine(({ match, value }) => match !== 'regex' || compiles(value), {
+      path: ['value'],
+      message: 'not a regular expression',
+    }),
 ])
 
 const block = z.strictObject({ when: subject, reason: text.default('blocked') })
@@ -88,8 +93,7 @@ export const failModeSchema = z.discriminatedUnion('mode', [
   z.strictObject({ mode: z.literal('allow') }),
 ])
 
-/** The rules of a service, as its edges get them (`lua_config`). Every list may be empty, every limit absent. */
-export const rulesSchema = z.strictObject({
+const ruleLists = z.strictObject({
   failMode: failModeSchema.default({ mode: 'deny' }),
   skip: z.array(path).max(MOST).default([]),
   block: z.array(block).max(MOST).default([]),
@@ -126,8 +130,29 @@ export const rulesSchema = z.strictObject({
     .prefault({}),
 })
 
+/** The rules of a service, as its edges get them (`lua_config`). Every list may be empty, every limit absent. */
+export const rulesSchema = ruleLists.superRefine(requireKnownClients)
+
 /** The rules with every default in its place. */
 export type Rules = z.output<typeof rulesSchema>
+
+/** Both lists name clients: one that is not described could never be recognised, and would shut everyone out. */
+function requireKnownClients({ clients, allow }: z.output<typeof ruleLists>, ctx: z.RefinementCtx): void {
+  const known = new Map(clients.map(each => [each.name, each]))
+  const complain = (path: (string | number)[], message: string) =>
+    ctx.addIssue({ code: 'custom', path, message })
+  clients.forEach((each, index) => {
+    if (known.get(each.name) !== each)
+      complain(['clients', index, 'name'], `"${each.name}" is described twice`)
+  })
+  allow.clients.forEach((name, index) => {
+    if (!known.has(name))
+      complain(['allow', 'clients', index], `no client "${name}" is described in "clients"`)
+  })
+  for (const name of Object.keys(allow.minimum))
+    if (known.get(name)?.version === undefined)
+      complain(['allow', 'minimum', name], `no client "${name}" with a "version" is described in "clients"`)
+}
 
 function compiles(pattern: string): boolean {
   try {
@@ -137,3 +162,37 @@ function compiles(pattern: string): boolean {
     return false
   }
 }
+
+/** What stands between client and upstream on a media host; the paths are prefixes. */
+export const mediaNginxSchema = z.strictObject({
+  /** modern: TLS 1.3 alone. */
+  tls: z.enum(['intermediate', 'modern']).default('intermediate'),
+  /** Largest body of a request, in megabytes; 0: any. */
+  maxBody: z.int().min(0).max(100_000).default(64),
+  /** Seconds without a byte from the upstream, or from a WebSocket, after which it is given up. */
+  readTimeout: z.int().min(1).max(86_400).default(300),
+  denyDelete: z.array(pathPrefixSchema).max(100).default([]).describe('below these nothing is deleted: 403'),
+  denyPost: z.array(pathPrefixSchema).max(100).default([]).describe('below these nothing is posted: 403'),
+})
+export type MediaNginx = z.output<typeof mediaNginxSchema>
+
+/** What of a service reaches its edges, by its type. A proxy's nginx has nothing to choose. */
+export const serviceContentSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('proxy'),
+    rules: rulesSchema.prefault({}),
+    nginx: z.strictObject({}).prefault({}),
+  }),
+  z.strictObject({
+    type: z.literal('media'),
+    rules: rulesSchema.prefault({}),
+    nginx: mediaNginxSchema.prefault({}),
+  }),
+])
+export type ServiceContent = z.output<typeof serviceContentSchema>
+
+/** The name of a service; `default` is what pools without a service have. */
+export const serviceNameSchema = labelSchema.refine(name => name !== DEFAULT_SERVICE, 'this name is taken')
+
+/** What the edges of a pool without a service are told that they serve. */
+export const DEFAULT_SERVICE = 'default'

@@ -42,6 +42,18 @@ export const apiBaseSchema = z
   .refine(text => URL.canParse(text), 'a URL')
   .transform(text => text.replace(/\/+$/, ''))
 
+/** The beginning of a URL's path, in characters that mean nothing to nginx nor, but for the dot, to a regex. */
+export const pathPrefixSchema = z
+  .string()
+  .max(200)
+  .regex(/^\/[A-Za-z0-9/_.~-]*$/, 'a path of A-Z a-z 0-9 / _ . ~ -')
+
+/** A file on a machine, by its absolute path. */
+export const filePathSchema = z
+  .string()
+  .max(255)
+  .regex(/^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9_.-]+)+$/, 'an absolute path of A-Z a-z 0-9 _ . -')
+
 /** A token as we make them: URL-safe, long enough not to be guessed. */
 export const secretTokenSchema = z.string().regex(/^[A-Za-z0-9._~-]{16,256}$/, 'a URL-safe token')
 
