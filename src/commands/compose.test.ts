@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compose, reloadEdge, restartEdge, startEdge, stopEdge, testEdge } from './compose.js'
+import { compose, reloadEdge, restartEdge, startEdge, stopEdge } from './compose.js'
 
 const EITHER = [
   'sh',
@@ -12,13 +12,8 @@ const OURS = [...EITHER, '-p', 'lazarus', '-f', '/opt/lazarus/docker-compose.yml
 test.each([
   ['start', startEdge(), ['up', '-d', '--remove-orphans']],
   ['stop', stopEdge(), ['down', '--remove-orphans']],
-  ['restart', restartEdge(), ['restart', 'edge']],
+  ['restart', restartEdge(), ['restart']],
   ['reload', reloadEdge(), ['kill', '-s', 'HUP', 'edge']],
-  [
-    'test',
-    testEdge(),
-    ['exec', '-T', 'edge', 'nginx', '-p', '/opt/lazarus/nginx/', '-c', 'nginx.conf', '-t'],
-  ],
 ])('%s', (_name, argv, words) => expect(argv).toEqual([...OURS, ...words]))
 
 test('words are arguments of the script, never part of it', () => {

@@ -22,12 +22,8 @@ export const stopEdge = (): Argv => ofEdge('down', '--remove-orphans')
 /** Removes every file of ours from a machine; none is fine. */
 export const removeFiles = (): Argv => ['rm', '-rf', '--', EDGE_ROOT]
 
-/** Ends the edge and starts it anew: the agent forgets its state and pulls again. */
-export const restartEdge = (): Argv => ofEdge('restart', 'edge')
+/** Ends every service and starts it anew, with the files of now. */
+export const restartEdge = (): Argv => ofEdge('restart')
 
-/** Asks the edge's nginx whether the files on the machine would work; needs a running edge. */
-export const testEdge = (): Argv =>
-  ofEdge('exec', '-T', 'edge', 'nginx', '-p', `${EDGE_ROOT}/nginx/`, '-c', 'nginx.conf', '-t')
-
-/** Makes the edge take up changed files without dropping a connection. */
+/** Makes nginx take up changed files without dropping a connection. */
 export const reloadEdge = (): Argv => ofEdge('kill', '-s', 'HUP', 'edge')

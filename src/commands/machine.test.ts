@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { greet, nameServers, readResolvers, settleFiles } from './machine.js'
+import { greet, nameServers, readResolvers, settleFiles, settleTls } from './machine.js'
 
 test('looks', () => {
   expect(greet()).toEqual(['uname', '-srm'])
@@ -7,11 +7,16 @@ test('looks', () => {
 })
 
 test('settles the files, and hands the trusted issuers in only where they are needed', () => {
-  const script = 'mkdir -p "$1/nginx/logs"; chmod 0700 "$1/agent"; chown -R www-data:www-data "$1/agent"'
+  const script = `cd -- "$1"; mkdir -p nginx/logs redis; chmod 0700 agent redis tls v2ray
+chown -R www-data:www-data agent nginx redis tls v2ray`
   const steps = [['sh', '-euc', script, 'settle', '/opt/lazarus']]
   const bundle = ['install', '-m', '0644', '/etc/ssl/certs/ca-certificates.crt', '/opt/lazarus/tls/ca.pem']
   expect(settleFiles('http://198.18.0.1:8080')).toEqual(steps)
   expect(settleFiles('https://lazarus.example.com')).toEqual([...steps, bundle])
+})
+
+test('a new certificate is handed to nginx', () => {
+  expect(settleTls()).toEqual(['chown', '-R', 'www-data:www-data', '/opt/lazarus/tls'])
 })
 
 test('finds the name servers that nginx can use', () => {

@@ -18,8 +18,8 @@ export function nameServers(resolvConf: string): string[] {
 }
 
 /**
- * What remains to be done once the files of an edge are on the machine, repeatable: nginx needs its log folder, the
- * agent a folder that it alone may read and write. An API behind https also needs the machine's list of trusted
+ * What remains to be done once the files of an edge are on the machine, repeatable: all of it but the compose file
+ * belongs to `www-data`, which nginx, v2ray and Redis run as; the agent writes into nginx's folder too. An API behind https also needs the machine's list of trusted
  * issuers where the container sees it.
  */
 export const settleFiles = (apiBase: string): readonly Argv[] => [
@@ -28,7 +28,11 @@ export const settleFiles = (apiBase: string): readonly Argv[] => [
 ]
 
 // One command, for each costs a session at the machine.
-const SETTLE = 'mkdir -p "$1/nginx/logs"; chmod 0700 "$1/agent"; chown -R www-data:www-data "$1/agent"'
+const SETTLE = `cd -- "$1"; mkdir -p nginx/logs redis; chmod 0700 agent redis tls v2ray
+chown -R www-data:www-data agent nginx redis tls v2ray`
+
+/** Gives certificate and key, put anew by root, to nginx. */
+export const settleTls = (): Argv => ['chown', '-R', 'www-data:www-data', `${EDGE_ROOT}/tls`]
 
 const copyTrustBundle = (): Argv => [
   'install',

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { reloadEdge } from '../commands/compose.js'
+import { settleTls } from '../commands/machine.js'
 import { defineJob } from '../core/define-job.js'
 import { fqdnOf, placeSchema } from '../core/names.js'
 import { sshHostSchema } from '../ports/ssh.js'
@@ -16,14 +17,14 @@ export const certificateDeploy = defineJob({
   output: z.object({}),
   key: input => `deploy-${input.node}`,
   target: input => input.node,
-  commands: [reloadEdge()],
+  commands: [settleTls(), reloadEdge()],
   retry: { attempts: 6, first: '10s', max: '10m', timeout: '2m' },
 
   async run(ctx) {
     const { input, ports, signal } = ctx
     const files = tlsFiles(fqdnOf(input), await tlsPairOf(ports, fqdnOf(input)))
     await ports.ssh.put(input.host, files, signal)
-    await runAll(ctx, input.host, [reloadEdge()])
+    await runAll(ctx, input.host, [settleTls(), reloadEdge()])
     return {}
   },
 

@@ -11,10 +11,10 @@ import { tlsPairOf } from './tls-pair.js'
 
 const START = 5 * 60_000
 
-/** The enrolment token travels in a file of the machine's agent alone: it is in no job, no log and no argument. */
+/** Enrolment token and client id of v2ray travel in files of the machine alone: in no job, no log and no argument. */
 export const edgeDeploy = defineJob({
   name: 'edge.deploy',
-  summary: 'Puts nginx, gate and agent on a machine and starts them.',
+  summary: 'Puts nginx with gate and agent, v2ray and Redis on a machine and starts them.',
   queue: 'ssh',
   uses: ['ssh', 'nodes', 'certificateShelf', 'vault', 'settings'],
   input: placeSchema.extend({
@@ -31,11 +31,14 @@ export const edgeDeploy = defineJob({
   async run(ctx) {
     const { input, ports, signal, attempt, progress } = ctx
     const { publicUrl, heartbeatInterval, missedBeats, edgeImage, edgeSources } = ports.settings
+    const node = await ports.nodes.get(input.node)
     const resolvConf = await ports.ssh.exec(input.host, readResolvers(), { timeout: 10_000 }, signal)
     const edge = {
       ...{ node: input.node, fqdn: fqdnOf(input), image: edgeImage },
       ...{ apiBase: publicUrl, heartbeatInterval, missedBeats },
       resolvers: nameServers(resolvConf.stdout),
+      addresses: [node?.ipv4, node?.ipv6].filter(address => typeof address === 'string'),
+      proxyId: await ports.nodes.proxyId(input.node),
       tls: await tlsPairOf(ports, fqdnOf(input)),
       enrolmentToken: await ports.nodes.enrolmentToken(input.node),
     }

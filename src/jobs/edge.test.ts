@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { selfSigned } from '../../test/support/certificate.js'
 import { fakeWorld } from '../../test/support/fake-ports.js'
 import { HOST_KEY } from '../../test/support/fake-providers.js'
+import { proxyIdOf } from '../../test/support/fake-records.js'
 import { inWorld } from '../../test/support/run-job.js'
 import { certificateDeploy } from './certificate-deploy.js'
 import { edgeDeploy } from './edge-deploy.js'
@@ -26,7 +27,7 @@ async function certified() {
     incarnation: 1,
     adopted: false,
   })
-  world.nodes.change('edge-1', { ssh: host })
+  world.nodes.change('edge-1', { ssh: host, ipv4: host.address })
   world.vault.secrets.set(`certificate/${fqdn}`, key)
   const dates = { notBefore: null, notAfter: null }
   world.certificateShelf.records.set(fqdn, { name: fqdn, csr: '', orderUrl: null, chain, ...dates })
@@ -35,7 +36,7 @@ async function certified() {
 const text = (world: Awaited<ReturnType<typeof certified>>, path: string) =>
   world.ssh.files.get(`/opt/lazarus/${path}`)?.content
 
-test('deploys files, then starts the edge', async () => {
+test('S0-5: deploys files, hands them to www-data, then starts nginx, v2ray and Redis', async () => {
   const world = await certified()
   world.ssh.answer('resolv.conf', { stdout: 'nameserver 198.18.0.1\n' })
   await inWorld(edgeDeploy, world).run({ ...place, host })
@@ -43,18 +44,23 @@ test('deploys files, then starts the edge', async () => {
   expect(JSON.parse(text(world, 'agent/agent.json') ?? '')).toMatchObject({
     ...{ node: 'edge-1', apiBase: 'http://198.18.0.1:8080' },
   })
+  expect(text(world, 'v2ray/config.json')).toContain(proxyIdOf('edge-1'))
+  expect(text(world, 'v2ray/config.json')).toContain('"198.18.0.1"')
+  expect(world.ssh.commands.at(-2)).toContain('chown -R www-data:www-data agent nginx redis tls v2ray')
   expect(world.ssh.commands.at(-1)).toContain('up -d')
 })
 
-test('the enrolment token and the key are in files for one reader, and nowhere else', async () => {
+test('enrolment token, client id of v2ray and the key are in files for one reader, and nowhere else', async () => {
   const world = await certified()
   const job = inWorld(edgeDeploy, world)
   const output = await job.run({ ...place, host })
   const token = world.nodes.tokens.get('edge-1') ?? 'none'
   expect(world.ssh.files.get('/opt/lazarus/agent/agent.json')).toMatchObject({ mode: 0o600 })
+  expect(world.ssh.files.get('/opt/lazarus/v2ray/config.json')).toMatchObject({ mode: 0o600 })
   expect(world.ssh.files.get('/opt/lazarus/tls/key.pem')).toMatchObject({ mode: 0o600, content: key })
   const seen = JSON.stringify([output, job.logged, world.ssh.commands])
   expect(seen).not.toContain(token)
+  expect(seen).not.toContain(proxyIdOf('edge-1'))
   expect(seen).not.toContain('PRIVATE KEY')
 })
 
@@ -66,7 +72,7 @@ test('a second try restarts what an earlier one started, with the files of now',
     message: expect.stringContaining('pull failed'),
   })
   await job.run({ ...place, host }, 2)
-  expect(world.ssh.commands.at(-1)).toContain('restart edge')
+  expect(world.ssh.commands.at(-1)).toMatch(/docker-compose.yml restart$/)
   expect(text(world, 'agent/agent.json')).toContain(world.nodes.tokens.get('edge-1'))
 })
 
@@ -108,6 +114,8 @@ test('a renewed certificate is put in place and taken up without a restart', asy
   const world = await certified()
   await inWorld(certificateDeploy, world).run({ ...place, host })
   expect([...world.ssh.files.keys()]).toEqual(['/opt/lazarus/tls/cert.pem', '/opt/lazarus/tls/key.pem'])
-  expect(world.ssh.commands).toHaveLength(1)
-  expect(world.ssh.commands[0]).toContain('HUP')
+  expect(world.ssh.commands).toEqual([
+    'chown -R www-data:www-data /opt/lazarus/tls',
+    expect.stringContaining('kill -s HUP edge'),
+  ])
 })

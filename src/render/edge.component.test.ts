@@ -17,11 +17,13 @@ const edge = (over: Partial<Edge> = {}): Edge => ({
   missedBeats: 3,
   image: EDGE_IMAGE,
   resolvers: [],
+  proxyId: '3f0b4e0a-7d5c-4a39-9a53-0c1b7b1e4a11',
+  addresses: ['198.18.0.2'],
   tls: selfSigned(FQDN),
   ...over,
 })
 
-test('puts everything below /opt/lazarus, secrets readable by their owner alone', () => {
+test('S0-5: puts everything below /opt/lazarus, secrets readable by their owner alone', () => {
   const files = edgeFiles(edge(), sources)
   const modes = Object.fromEntries(files.map(file => [file.path.replace('/opt/lazarus/', ''), file.mode]))
   const lua = Object.fromEntries(Object.keys(sources.lua).map(name => [`nginx/lua/${name}`, 0o644]))
@@ -33,6 +35,7 @@ test('puts everything below /opt/lazarus, secrets readable by their owner alone'
     ...lua,
     'tls/cert.pem': 0o644,
     'tls/key.pem': 0o600,
+    'v2ray/config.json': 0o600,
     'agent/agent.json': 0o600,
   })
   expect(Object.keys(lua)).toContain('nginx/lua/init_worker.lua')
@@ -42,6 +45,7 @@ test('the enrolment token is in one file, the private key in one other', () => {
   const files = edgeFiles(edge(), sources)
   const holding = (text: string) => files.filter(file => file.content.includes(text)).map(file => file.path)
   expect(holding('enrolment-token-0001')).toEqual(['/opt/lazarus/agent/agent.json'])
+  expect(holding('3f0b4e0a-7d5c-4a39-9a53-0c1b7b1e4a11')).toEqual(['/opt/lazarus/v2ray/config.json'])
   expect(holding('PRIVATE KEY')).toEqual(['/opt/lazarus/tls/key.pem'])
 })
 
@@ -81,6 +85,8 @@ test.each([
   ['apiBase', { apiBase: 'https://198.18.0.1' }],
   ['resolvers', { apiBase: 'https://lazarus.example.com' }],
   ['resolvers', { resolvers: ['127.0.0.1; x'] }],
+  ['id', { proxyId: 'x"}' }],
+  ['closed', { addresses: ['any"'] }],
   ['enrolmentToken', { enrolmentToken: 'short' }],
   ['heartbeatInterval', { heartbeatInterval: 0 }],
   ['missedBeats', { missedBeats: 1.5 }],

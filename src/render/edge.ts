@@ -4,6 +4,7 @@ import { Fatal } from '../core/errors.js'
 import type { RemoteFile } from '../ports/ssh.js'
 import { EDGE_ROOT, renderCompose } from './compose.js'
 import { renderNginxConf, renderServerConf } from './nginx.js'
+import { renderV2ray } from './v2ray.js'
 import { apiBaseSchema, labelSchema, secretTokenSchema } from './values.js'
 
 const agentSchema = z.object({
@@ -32,6 +33,10 @@ export interface Edge extends z.input<typeof agentSchema> {
   image: string
   /** The machine's name servers; may be empty when `apiBase` holds an address. */
   resolvers: readonly string[]
+  /** What v2ray calls its one client. */
+  proxyId: string
+  /** The machine's own addresses: no tunnel may lead back to it. */
+  addresses: readonly string[]
   tls: TlsPair
   /** Public ports, when they are not 80 and 443. */
   ports?: { http: number; https: number }
@@ -64,6 +69,7 @@ export function edgeFiles(edge: Edge, { lua, templates }: EdgeSources): RemoteFi
     file('nginx/html/index.html', source('html/index.html')),
     ...Object.entries(lua).map(([name, text]) => file(`nginx/lua/${name}`, text)),
     ...tlsFiles(edge.fqdn, edge.tls),
+    file('v2ray/config.json', renderV2ray({ id: edge.proxyId, closed: [...edge.addresses] }), 0o600),
     file('agent/agent.json', renderAgentJson(edge), 0o600),
   ]
 }

@@ -73,6 +73,8 @@ export async function layOut(
     missedBeats: 3,
     image: EDGE_IMAGE,
     resolvers: [],
+    proxyId: '3f0b4e0a-7d5c-4a39-9a53-0c1b7b1e4a11',
+    addresses: [],
     tls: selfSigned(fqdn),
     ports: { http: await freePort(), https: await freePort() },
     ...over,
