@@ -33,6 +33,7 @@ async function ours(database: string, redisUrl: string): Promise<RequestListener
     > as ApiDeps['ports'],
     settings: {
       zone: 'bench.test',
+      subUrl: 'http://127.0.0.1',
       publicUrl: 'http://bench.test',
       adminToken: 'a-token-for-the-benchmark',
       heartbeatInterval: 10,

@@ -1,6 +1,6 @@
 // Writes the next migration (`npm run migration -- name`), or with --check fails when the schema has changes
 // that no migration makes. Prisma's own command would download an engine; its WASM build is in the registry.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -59,6 +59,15 @@ async function missingSql(): Promise<string> {
   }
 }
 
+/** Tables go last: before that, what they held is moved by a statement of our own in `prisma/moves`, if there is one. */
+function withMove(name: string, sql: string): string {
+  const drop = /^-- DropTable\nPRAGMA foreign_keys=off;\n(DROP TABLE .*\n)PRAGMA foreign_keys=on;\n\n/gm
+  const drops = [...sql.matchAll(drop)].map(match => match[1])
+  const move = new URL(`./moves/${name}.sql`, import.meta.url)
+  const moves = existsSync(move) ? [readFileSync(move, 'utf8')] : []
+  return [sql.replaceAll(drop, '').trimEnd(), '\n', ...moves, ...drops].join('\n')
+}
+
 const argument = process.argv[2] ?? '--check'
 const sql = await missingSql()
 if (argument === '--check') {
@@ -70,6 +79,6 @@ if (argument === '--check') {
   const count = readdirSync(folder).filter(name => /^\d{4}_/.test(name)).length
   const name = `${String(count + 1).padStart(4, '0')}_${argument}`
   mkdirSync(new URL(`${name}/`, folder), { recursive: true })
-  writeFileSync(new URL(`${name}/migration.sql`, folder), sql)
+  writeFileSync(new URL(`${name}/migration.sql`, folder), withMove(name, sql))
   console.log(`prisma/migrations/${name}/migration.sql`)
 } else console.log('nothing to migrate')

@@ -12,6 +12,8 @@ export interface ApiSettings {
   zone: string | undefined
   /** Where agents and browsers reach this API; decides whether cookies are for HTTPS only. */
   publicUrl: string
+  /** Where subscribers reach `/sub/<token>`, without a slash at the end. */
+  subUrl: string
   adminToken: string | undefined
   /** Seconds between two beats of an agent. */
   heartbeatInterval: number

@@ -246,26 +246,6 @@ describe('nodes', () => {
 })
 
 describe('the rest of the fleet', () => {
-  it('shows a subscription its token once, and publishes every change', async () => {
-    await pool()
-    await node('edge-1', { agentKeyHash: 'x' })
-    const made = await api.call('POST', '/api/v1/subscriptions', { name: 'ann' })
-    expect([made.status, made.body.token.startsWith('lzr_')]).toEqual([201, true])
-    const path = `/api/v1/subscriptions/${made.body.id}`
-    expect((await api.call('GET', path)).body.token).toBeUndefined()
-    const ended = await api.call('PATCH', path, { expiresAt: '2020-01-01T00:00:00Z' })
-    expect(ended.body.expiresAt).toBe('2020-01-01T00:00:00.000Z')
-    expect((await api.call('PATCH', path, {})).status).toBe(422)
-    expect((await api.call('DELETE', path)).status).toBe(204)
-    expect((await api.call('DELETE', path)).status).toBe(404)
-    expect(api.engine.started.map(request => request.workflow)).toEqual(Array(3).fill('config.publish'))
-    const past = await api.call('POST', '/api/v1/subscriptions', {
-      name: 'bob',
-      expiresAt: '2020-01-01T00:00:00Z',
-    })
-    expect(past.body.errors[0].field).toBe('body.expiresAt')
-  })
-
   it('lists orphans, and removes them only on a yes', async () => {
     expect((await api.call('GET', '/api/v1/orphans')).body).toEqual({
       machines: [],

@@ -2,12 +2,15 @@ import { auditRoutes } from './audit.js'
 import { catalogRoutes } from './catalog.js'
 import { nodeRoutes } from './nodes.js'
 import { orphanRoutes } from './orphans.js'
+import { planRoutes } from './plans.js'
 import { poolRoutes } from './pools.js'
 import type { AnyRoute } from './route.js'
 import { runRoutes } from './runs.js'
 import { scalingRoutes } from './scaling.js'
-import { subscriptionRoutes } from './subscriptions.js'
 import { tokenRoutes } from './tokens.js'
+import { userActionRoutes } from './user-actions.js'
+import { userRoutes } from './users.js'
+import { userBulkRoutes } from './users-bulk.js'
 
 /** Every operation below `/api/v1` for people and programs, in the order of the documentation. */
 export const apiRoutes: readonly AnyRoute[] = [
@@ -15,7 +18,10 @@ export const apiRoutes: readonly AnyRoute[] = [
   ...scalingRoutes,
   ...nodeRoutes,
   ...runRoutes,
-  ...subscriptionRoutes,
+  ...userRoutes,
+  ...userActionRoutes,
+  ...userBulkRoutes,
+  ...planRoutes,
   ...tokenRoutes,
   ...orphanRoutes,
   ...catalogRoutes,

@@ -104,12 +104,36 @@ export const auditView = z.object({
   requestId: z.string().nullable(),
 })
 
-export const subscriptionView = z.object({
+export const userView = z.object({
   id: z.string(),
   name: z.string(),
+  note: z.string(),
+  plan: z.string().nullable(),
   enabled: z.boolean(),
   expiresAt: maybeTime,
-  expiredAt: maybeTime,
+  expiredAt: maybeTime.describe('when the end was noticed'),
+  over: z.boolean().describe('whether the traffic of the period is used up'),
+  traffic: z
+    .object({
+      up: z.number(),
+      down: z.number(),
+      limit: z.number().nullable().describe('up and down together; null: none'),
+      since: time,
+    })
+    .describe('bytes of the current period'),
+  total: z.object({ up: z.number(), down: z.number() }).describe('bytes ever'),
+  devices: z.int().nullable().describe('at once; null: no limit'),
+  lastSeenAt: maybeTime,
+  createdAt: time,
+})
+
+export const planView = z.object({
+  name: z.string(),
+  traffic: z.number().nullable().describe('bytes of one period; null: no limit'),
+  devices: z.int().nullable().describe('at once; null: no limit'),
+  period: z.enum(['never', 'day', 'month']),
+  days: z.int().nullable().describe('what a new user gets and a renewal adds; null: no end'),
+  users: z.int().describe('how many have it'),
   createdAt: time,
 })
 

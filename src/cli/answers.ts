@@ -96,12 +96,33 @@ export const token = z.looseObject({
 })
 export const madeToken = z.looseObject({ token: text })
 
-export const subscription = z.looseObject({
+export const user = z.looseObject({
   id: text,
   name: text,
+  note: text.default(''),
+  plan: text.nullable().default(null),
   enabled: z.boolean(),
   expiresAt: time,
+  over: z.boolean().default(false),
+  traffic: z
+    .looseObject({ up: z.number(), down: z.number(), limit: z.number().nullable() })
+    .default({ up: 0, down: 0, limit: null }),
+  devices: z.number().nullable().default(null),
 })
+export type User = z.output<typeof user>
+
+/** What a user's clients need. */
+export const userLink = z.looseObject({ token: text, link: text })
+
+export const plan = z.looseObject({
+  name: text,
+  traffic: z.number().nullable(),
+  devices: z.number().nullable(),
+  period: text,
+  days: z.number().nullable(),
+  users: z.number(),
+})
+export type Plan = z.output<typeof plan>
 
 export const auditEntry = z.looseObject({
   at: text,

@@ -8,8 +8,10 @@ import { addDemo } from './commands/demo.js'
 import { addLocal } from './commands/local.js'
 import { addNodes } from './commands/nodes.js'
 import { addOrphans } from './commands/orphans.js'
+import { addPlans } from './commands/plans.js'
 import { addPools } from './commands/pools.js'
 import { addRuns } from './commands/runs.js'
+import { addUsers } from './commands/users.js'
 import { CliError, EXIT, type ExitCode } from './exit.js'
 import { plain } from './output.js'
 
@@ -45,6 +47,8 @@ export function createProgram(cli: Cli): Command {
   addPools(program, cli)
   addNodes(program, cli)
   addRuns(program, cli)
+  addUsers(program, cli)
+  addPlans(program, cli)
   addAccess(program, cli)
   addOrphans(program, cli)
   for (const command of withSubcommands(program)) {

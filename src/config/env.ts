@@ -41,6 +41,10 @@ export const SETTINGS = {
     httpUrl.optional(),
     'Where agents on the machines reach the API. Default: the first listen address.',
   ),
+  LAZARUS_SUB_URL: setting(
+    httpUrl.optional(),
+    'Where users reach their links (`/sub/<token>`). Default: LAZARUS_PUBLIC_URL.',
+  ),
   LAZARUS_API_URL: setting(
     httpUrl.optional(),
     'Where workers reach the API (it keeps the Terraform state). Default: the first listen address.',

@@ -30,6 +30,7 @@ export async function serveApi(plane: ControlPlane): Promise<ServingApi> {
       settings: {
         zone: settings.LAZARUS_ZONE,
         publicUrl: plane.publicUrl,
+        subUrl: plane.subUrl,
         adminToken: settings.LAZARUS_ADMIN_TOKEN,
         heartbeatInterval: ports.settings.heartbeatInterval,
         missedBeats: ports.settings.missedBeats,

@@ -47,6 +47,7 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
   )
   const apiUrl = settings.LAZARUS_API_URL ?? `http://${settings.LAZARUS_LISTEN[0]}`
   const publicUrl = settings.LAZARUS_PUBLIC_URL ?? apiUrl
+  const subUrl = settings.LAZARUS_SUB_URL ?? publicUrl
   const providers = requireProviders(settings)
   const owner = `lazarus-${settings.LAZARUS_INSTALLATION ?? (await vault.getOrCreate('installation', async () => newId('')))}`
   const compute = await createHcloudCompute({
@@ -101,6 +102,7 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
       ssh,
       statePassword,
       publicUrl,
+      subUrl,
       ports,
       registry,
       engine,

@@ -3,7 +3,7 @@ import { Resolver } from 'node:dns/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { z } from 'zod'
-import { madeToken, node, notice, pool, type Run, runSummary, started, subscription } from '../cli/answers.js'
+import { madeToken, node, notice, pool, type Run, runSummary, started, user } from '../cli/answers.js'
 import { at } from '../cli/client.js'
 import { type RunView, watchRun } from '../cli/watch.js'
 import { childEnvironment } from '../config/env.js'
@@ -17,12 +17,12 @@ const run = promisify(execFile)
 export async function subscribe({ api }: DemoWorld): Promise<{ valid: string; expired: string }> {
   const day = 24 * 3600 * 1000
   const make = async (name: string, expiresAt: number) =>
-    api.send('POST', '/subscriptions', madeToken.and(subscription), {
+    api.send('POST', '/users', madeToken.and(user), {
       body: { name, expiresAt: new Date(expiresAt).toISOString() },
     })
   const valid = await make('alice', Date.now() + 30 * day)
   const expired = await make('bob', Date.now() + day)
-  await api.send('PATCH', at`/subscriptions/${expired.id}`, subscription, {
+  await api.send('PATCH', at`/users/${expired.id}`, user, {
     body: { expiresAt: new Date(Date.now() - 1_000).toISOString() },
   })
   return { valid: valid.token, expired: expired.token }

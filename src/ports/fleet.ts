@@ -48,9 +48,9 @@ export interface FleetBook {
   replaceable(before: Date): Promise<Replaceable[]>
   /** Nodes whose agent should hear of a change to the access list. Names, sorted. */
   publishable(): Promise<string[]>
-  /** Ids of subscriptions whose end has come and was not yet noticed. */
+  /** Ids of users whose end has come and was not yet noticed. */
   lapsed(now: Date): Promise<string[]>
-  /** Marks these subscriptions as noticed; those marked before keep their time. */
+  /** Marks these users as noticed; those marked before keep their time. */
   markExpired(ids: readonly string[], now: Date): Promise<void>
   /** Ready nodes, held by no run, whose certificate has less than a third of its life left. */
   certificatesDue(now: Date): Promise<{ node: string; pool: string; zone: string; host: SshHost }[]>

@@ -2,12 +2,7 @@ import type { AnySchedule } from '../core/define-schedule.js'
 import { certificatesRenew } from './certificates-renew.js'
 import { nodesHealth } from './nodes-health.js'
 import { orphansSweep } from './orphans-sweep.js'
-import { subscriptionsExpire } from './subscriptions-expire.js'
+import { usersExpire } from './users-expire.js'
 
 /** Every schedule there is. */
-export const schedules: readonly AnySchedule[] = [
-  nodesHealth,
-  subscriptionsExpire,
-  certificatesRenew,
-  orphansSweep,
-]
+export const schedules: readonly AnySchedule[] = [nodesHealth, usersExpire, certificatesRenew, orphansSweep]

@@ -6,7 +6,7 @@ import { certificatesRenew } from './certificates-renew.js'
 import { schedules } from './index.js'
 import { nodesHealth } from './nodes-health.js'
 import { orphansSweep } from './orphans-sweep.js'
-import { subscriptionsExpire } from './subscriptions-expire.js'
+import { usersExpire } from './users-expire.js'
 
 let world: World
 let started: RunRequest[]
@@ -96,11 +96,11 @@ describe('nodes.health', () => {
   })
 })
 
-describe('subscriptions.expire', () => {
+describe('users.expire', () => {
   test('publishes, then marks', async () => {
     world.fleet.answers.lapsed = ['s1', 's2']
     world.fleet.answers.publishable = ['edge-1']
-    await run(subscriptionsExpire)
+    await run(usersExpire)
     expect(started).toMatchObject([
       { workflow: 'config.publish', input: { nodes: [{ node: 'edge-1' }] }, claims: [] },
     ])
@@ -108,9 +108,9 @@ describe('subscriptions.expire', () => {
   })
 
   test('starts nothing without an end or without a node', async () => {
-    await run(subscriptionsExpire)
+    await run(usersExpire)
     world.fleet.answers.lapsed = ['s1']
-    await run(subscriptionsExpire)
+    await run(usersExpire)
     expect(started).toEqual([])
     expect(world.fleet.marked).toEqual(['s1'])
   })

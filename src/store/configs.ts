@@ -6,7 +6,7 @@ import type { Db } from './client.js'
 /** Revisions kept for each node, beside the one it has and the one it should have. */
 const KEPT = 3
 
-/** Configurations over the ConfigRevision table; who may pass comes from the Subscription table. */
+/** Configurations over the ConfigRevision table; who may pass comes from the User table. */
 export function createConfigShelf(db: Db, clock: Clock): ConfigShelf {
   return {
     accessList: () => accessList(db, clock.now()),
@@ -48,8 +48,8 @@ export async function desiredConfig(
 }
 
 async function accessList(db: Db, now: Date): Promise<{ hash: string; expiresAt: number }[]> {
-  const rows = await db.subscription.findMany({
-    where: { enabled: true, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+  const rows = await db.user.findMany({
+    where: { enabled: true, over: false, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
     select: { tokenHash: true, expiresAt: true },
     orderBy: { tokenHash: 'asc' },
   })

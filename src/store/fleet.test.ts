@@ -5,14 +5,6 @@ import { createFleetBook } from './fleet.js'
 import { createNodeBook } from './node-book.js'
 import { createNoticeBoard, listNotifications, markSent, unsentNotifications } from './notifications.js'
 import { createPool, deletePool, getPool, listPools, takeNames, updatePool } from './pools.js'
-import {
-  createSubscription,
-  deleteSubscription,
-  getSubscription,
-  listSubscriptions,
-  updateSubscription,
-} from './subscriptions.js'
-import { hashToken } from './tokens.js'
 
 const db = await testDatabase()
 const book = createNodeBook(db)
@@ -55,7 +47,7 @@ beforeEach(async () => {
     db.run.deleteMany(),
     db.node.deleteMany(),
     db.pool.deleteMany(),
-    db.subscription.deleteMany(),
+    db.user.deleteMany(),
     db.certificate.deleteMany(),
     db.configRevision.deleteMany(),
   ])
@@ -130,39 +122,6 @@ describe('certificates', () => {
     ])
     await claim('edge-1')
     expect(await fleet.certificatesDue(days(61))).toEqual([])
-  })
-})
-
-describe('subscriptions', () => {
-  test('show their token once and keep only its hash', async () => {
-    const { token, view } = await createSubscription(db, { name: 'ann', expiresAt: null })
-    expect(JSON.stringify(await db.subscription.findMany())).not.toContain(token)
-    expect(await configs.accessList()).toEqual([{ hash: hashToken(token), expiresAt: 0 }])
-    expect(await getSubscription(db, view.id)).toEqual(view)
-    expect(await listSubscriptions(db, { limit: 5 })).toEqual({ items: [view], next: null })
-    expect(await deleteSubscription(db, view.id)).toBe(true)
-    expect(await deleteSubscription(db, view.id)).toBe(false)
-  })
-
-  test('pass only while enabled and not over', async () => {
-    const { view } = await createSubscription(db, { name: 'ann', expiresAt: days(1) })
-    expect(await configs.accessList()).toMatchObject([{ expiresAt: days(1).getTime() / 1000 }])
-    await updateSubscription(db, view.id, { enabled: false })
-    expect(await configs.accessList()).toEqual([])
-    await updateSubscription(db, view.id, { enabled: true, expiresAt: days(-1) })
-    expect(await configs.accessList()).toEqual([])
-    expect(await updateSubscription(db, 'none', { enabled: true })).toBeNull()
-  })
-
-  test('are noticed once when over, and anew when their end was moved', async () => {
-    const { view } = await createSubscription(db, { name: 'ann', expiresAt: days(-1) })
-    expect(await fleet.lapsed(NOW)).toEqual([view.id])
-    await fleet.markExpired([view.id], NOW)
-    await fleet.markExpired([view.id], days(1))
-    expect(await fleet.lapsed(NOW)).toEqual([])
-    expect((await getSubscription(db, view.id))?.expiredAt).toBe(NOW.toISOString())
-    await updateSubscription(db, view.id, { expiresAt: days(-2) })
-    expect(await fleet.lapsed(NOW)).toEqual([view.id])
   })
 })
 

@@ -25,10 +25,10 @@ export function createFleetBook(db: Db): FleetBook {
     },
     async lapsed(now) {
       const where = { expiredAt: null, expiresAt: { lte: now } }
-      return (await db.subscription.findMany({ where, select: { id: true } })).map(row => row.id)
+      return (await db.user.findMany({ where, select: { id: true } })).map(row => row.id)
     },
     async markExpired(ids, now) {
-      await db.$executeRaw`UPDATE "Subscription" SET "expiredAt" = ${now}
+      await db.$executeRaw`UPDATE "User" SET "expiredAt" = ${now}
         WHERE "expiredAt" IS NULL AND id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`
     },
     certificatesDue: now => certificatesDue(db, now),

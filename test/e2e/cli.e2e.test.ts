@@ -77,15 +77,23 @@ test('tokens open what their scopes say, until they are revoked', async () => {
   })
 })
 
-test('subscriptions are made, changed and removed', async () => {
-  const { id } = await json('subscriptions', 'create', 'alice', '--expires', '30d')
-  expect(await json('subscriptions', 'set', String(id), '--disable', '--expires', 'never')).toMatchObject({
+test('users are made, changed and removed', async () => {
+  expect(await json('plans', 'add', 'basic', '--traffic', '100GB')).toMatchObject({ traffic: 1e11, days: 30 })
+  const { id, link, token } = await json('users', 'add', 'alice', '--plan', 'basic')
+  expect(await json('users', 'link', 'alice')).toEqual({ link, token })
+  expect(await json('users', 'set', String(id), '--disable', '--expires', 'never')).toMatchObject({
     enabled: false,
     expiresAt: null,
   })
-  expect((await run('subscriptions')).stdout).toMatch(/alice +false +never/)
-  expect(await json('subscriptions', 'delete', String(id))).toEqual({ deleted: id })
-  expect(await run('subscriptions', 'set', String(id), '--enable')).toMatchObject({ code: 4 })
+  expect((await run('users')).stdout).toMatch(/alice +basic +off +never +0 B \/ 100 GB/)
+  expect(await json('users', 'enable', 'alice')).toMatchObject({ enabled: true })
+  expect(await json('users', 'set', 'alice', '--expires', '1d')).toMatchObject({ enabled: true })
+  expect(await json('users', 'renew', 'alice', '--months', '2')).toMatchObject({ enabled: true })
+  expect((await json('users', 'rotate', 'alice')).token).not.toBe(token)
+  expect(await run('plans', 'remove', 'basic')).toMatchObject({ code: 4 })
+  expect(await json('users', 'remove', 'alice')).toEqual({ removed: id })
+  expect(await run('users', 'enable', String(id))).toMatchObject({ code: 4 })
+  expect(await json('plans', 'remove', 'basic')).toEqual({ removed: 'basic' })
 })
 
 test('the rest answers too', async () => {

@@ -15,7 +15,7 @@ beforeAll(async () => {
 test('one call raises three machines that serve those who may, and nobody else', async () => {
   const valid = await world.subscribe('alice', DAY)
   const expired = await world.subscribe('bob', DAY)
-  await world.ok('PATCH', `/subscriptions/${expired.id}`, {
+  await world.ok('PATCH', `/users/${expired.id}`, {
     expiresAt: new Date(Date.now() - 1_000).toISOString(),
   })
   await world.succeeded(await world.scaleOut('edge', 3))

@@ -111,6 +111,7 @@ export async function startApi(change: (deps: ApiDeps) => Partial<ApiDeps> = () 
     settings: {
       zone: 'lazarus.test',
       publicUrl: 'http://127.0.0.1:8080',
+      subUrl: 'http://127.0.0.1:8080',
       adminToken: ADMIN,
       heartbeatInterval: 10,
       missedBeats: 3,

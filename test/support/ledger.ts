@@ -55,7 +55,7 @@ export const issued = async (sandbox: SandboxClient): Promise<string[]> =>
 
 /** Rows of each table that a refused request must leave alone. */
 export function rowCounts(data: string): Record<string, number> {
-  const tables = ['Pool', 'Node', 'Run', 'Step', 'Claim', 'Token', 'Subscription', 'TerraformState']
+  const tables = ['Pool', 'Node', 'Run', 'Step', 'Claim', 'Token', 'User', 'TerraformState']
   return open(data, db =>
     Object.fromEntries(
       tables.map(table => [

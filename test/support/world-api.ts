@@ -43,7 +43,7 @@ export function worldApi(url: string) {
       (await ok('POST', `/pools/${pool}/scale-out`, { count })).run,
     /** A subscriber's token that expires after so many milliseconds. */
     subscribe: (name: string, life: number): Promise<{ id: string; token: string }> =>
-      ok('POST', '/subscriptions', { name, expiresAt: new Date(Date.now() + life).toISOString() }),
+      ok('POST', '/users', { name, expiresAt: new Date(Date.now() + life).toISOString() }),
   }
 }
 

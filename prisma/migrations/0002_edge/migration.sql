@@ -10,11 +10,6 @@ ALTER TABLE "Node" ADD COLUMN "proxyId" TEXT;
 -- AlterTable
 ALTER TABLE "Pool" ADD COLUMN "service" TEXT;
 
--- DropTable
-PRAGMA foreign_keys=off;
-DROP TABLE "Subscription";
-PRAGMA foreign_keys=on;
-
 -- CreateTable
 CREATE TABLE "Plan" (
     "name" TEXT NOT NULL PRIMARY KEY,
@@ -228,3 +223,13 @@ CREATE INDEX "ServerEntry_service_host_idx" ON "ServerEntry"("service", "host");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "ServerEntry_host_serverName_key" ON "ServerEntry"("host", "serverName");
+
+
+-- What were subscriptions are users: names tell them apart now, so all of those who share one get their id appended.
+INSERT INTO "User" ("id", "name", "enabled", "tokenHash", "expiresAt", "expiredAt", "periodAt", "createdAt")
+SELECT "id", CASE WHEN count(*) OVER (PARTITION BY "name") = 1 THEN "name" ELSE "name" || ' ' || "id" END,
+    "enabled", "tokenHash", "expiresAt", "expiredAt", "createdAt", "createdAt"
+FROM "Subscription";
+INSERT INTO "AccessChange" ("tokenHash") SELECT "tokenHash" FROM "User";
+
+DROP TABLE "Subscription";

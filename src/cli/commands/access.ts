@@ -1,19 +1,13 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { auditEntry, madeToken, notice, pageOf, subscription, token } from '../answers.js'
+import { auditEntry, madeToken, notice, pageOf, token } from '../answers.js'
 import { type Cli, collect, expiry, integer, moment, named, remote } from '../command.js'
 import { table, when } from '../output.js'
 
-/** `token`, `subscriptions`, `audit`, `notices` and `ssh-key`. */
+/** `token`, `audit`, `notices` and `ssh-key`. */
 export function addAccess(program: Command, cli: Cli): void {
   addTokens(
     program.command('token').alias('tokens').description('keys to the API: list, create, revoke'),
-    cli,
-  )
-  addSubscriptions(
-    program
-      .command('subscriptions')
-      .description('who may pass the gate of the edges: list, create, set, delete'),
     cli,
   )
   const audit = program
@@ -80,55 +74,4 @@ function addTokens(tokens: Command, cli: Cli): void {
       output.result({ revoked: id }, `token ${id} revoked`)
     },
   )
-}
-
-function addSubscriptions(subscriptions: Command, cli: Cli): void {
-  const list = subscriptions.command('list', { isDefault: true }).description('list the subscriptions')
-  remote(cli, list, async ({ api, output }) => {
-    const items = await api.list('/subscriptions', subscription)
-    const rows = items.map(({ id, name, enabled, expiresAt }) => ({
-      id,
-      name,
-      enabled,
-      expires: expiresAt ? when(expiresAt) : 'never',
-    }))
-    output.result(items, table(rows, 'no subscriptions yet'))
-  })
-  const create = subscriptions
-    .command('create <name>')
-    .description('make a subscription; its token is shown once')
-    .option('--expires <time>', 'a date, a time from now (30d) or never', moment, 'never')
-  remote<{ expires: string }>(cli, create, async ({ api, output, options }, name = '') => {
-    const body = { name, expiresAt: expiry(options.expires) }
-    const made = await api.send('POST', '/subscriptions', madeToken, { body })
-    output.result(made, made.token)
-    output.say('This token is not shown again.')
-  })
-  addChanges(subscriptions, cli)
-}
-
-function addChanges(subscriptions: Command, cli: Cli): void {
-  const set = subscriptions
-    .command('set <id>')
-    .description('renew, enable or disable a subscription')
-    .option('--expires <time>', 'a date, a time from now (30d) or never', moment)
-    .option('--enable', 'let it pass')
-    .option('--disable', 'do not let it pass')
-  remote<{ expires?: string; enable?: boolean; disable?: boolean }>(
-    cli,
-    set,
-    async ({ api, output, options: { expires, enable, disable } }, id = '') => {
-      const body = {
-        ...(expires !== undefined && { expiresAt: expiry(expires) }),
-        ...((enable || disable) && { enabled: disable !== true }),
-      }
-      const changed = await api.send('PATCH', named('subscriptions', id), z.looseObject({}), { body })
-      output.result(changed, `subscription ${id} changed`)
-    },
-  )
-  const remove = subscriptions.command('delete <id>').description('remove a subscription')
-  remote(cli, remove, async ({ api, output }, id = '') => {
-    await api.send('DELETE', named('subscriptions', id), z.unknown())
-    output.result({ deleted: id }, `subscription ${id} deleted`)
-  })
 }

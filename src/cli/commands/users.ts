@@ -1,0 +1,159 @@
+import { type Command, Option } from 'commander'
+import { z } from 'zod'
+import { type User, user, userLink } from '../answers.js'
+import type { Api } from '../client.js'
+import { type Cli, expiry, integer, moment, named, remote } from '../command.js'
+import { usage } from '../exit.js'
+import { table, when } from '../output.js'
+import { bytes } from '../sizes.js'
+
+const made = user.extend(userLink.shape)
+
+/** `users`: who may pass the gate of the edges. */
+export function addUsers(program: Command, cli: Cli): void {
+  const users = program
+    .command('users')
+    .description('who may pass the gate of the edges: list, add, show, set, renew, rotate, link, remove')
+  addLooks(users, cli)
+  addMaking(users, cli)
+  addChanges(users, cli)
+  addLinks(users, cli)
+}
+
+interface ListOptions {
+  plan?: string
+  search?: string
+  state?: 'on' | 'off' | 'over' | 'ended'
+}
+
+function addLooks(users: Command, cli: Cli): void {
+  const list = users
+    .command('list', { isDefault: true })
+    .description('list the users')
+    .option('--plan <plan>', 'only those with this plan')
+    .option('--search <text>', 'part of the name or of the note')
+    .addOption(new Option('--state <state>', 'only those who are').choices(['on', 'off', 'over', 'ended']))
+  remote<ListOptions>(cli, list, async ({ api, output, options: { state, plan, search } }) => {
+    const condition = {
+      ...(state === 'on' && { enabled: true, over: false, expired: false }),
+      ...(state === 'off' && { enabled: false }),
+      ...(state === 'over' && { over: true }),
+      ...(state === 'ended' && { expired: true }),
+    }
+    const items = await api.list('/users', user, { plan, search, ...condition })
+    output.result(items, table(items.map(row), 'no users: lazarus users add alice'))
+  })
+  const show = users.command('show <user>').description('show one user, by name or id')
+  remote(cli, show, async ({ api, output }, who = '') => {
+    const found = await api.get(named('users', await idOf(api, who)), user)
+    output.result(found, table([row(found)], ''))
+  })
+}
+
+interface MakeOptions {
+  plan?: string
+  note?: string
+  expires?: string
+}
+
+function addMaking(users: Command, cli: Cli): void {
+  const add = users
+    .command('add <name>')
+    .description('make a user and print the link for clients')
+    .option('--plan <plan>', 'what they may use; without it there are no limits')
+    .option('--note <text>', 'for yourself')
+    .option(
+      '--expires <time>',
+      'a date, a time from now (30d) or never; without it, what the plan says',
+      moment,
+    )
+  remote<MakeOptions>(cli, add, async ({ api, output, options: { plan, note, expires } }, name = '') => {
+    const body = { name, plan, note, ...(expires !== undefined && { expiresAt: expiry(expires) }) }
+    const answer = await api.send('POST', '/users', made, { body })
+    output.result(answer, answer.link)
+  })
+  const remove = users.command('remove <user>').description('remove a user')
+  remote(cli, remove, async ({ api, output }, who = '') => {
+    const id = await idOf(api, who)
+    await api.send('DELETE', named('users', id), z.unknown())
+    output.result({ removed: id }, `user ${who} removed`)
+  })
+}
+
+interface SetOptions extends MakeOptions {
+  name?: string
+  enable?: boolean
+  disable?: boolean
+}
+
+function addChanges(users: Command, cli: Cli): void {
+  const set = users
+    .command('set <user>')
+    .description('change a user')
+    .option('--name <name>', 'another name')
+    .option('--plan <plan>', 'another plan, or none')
+    .option('--note <text>', 'for yourself')
+    .option('--expires <time>', 'a date, a time from now (30d) or never', moment)
+    .option('--enable', 'let it pass')
+    .option('--disable', 'do not let it pass')
+  remote<SetOptions>(cli, set, async ({ api, output, options }, who = '') => {
+    const { name, plan, note, expires, enable, disable } = options
+    const body = {
+      ...(name !== undefined && { name }),
+      ...(note !== undefined && { note }),
+      ...(plan !== undefined && { plan: plan === 'none' ? null : plan }),
+      ...(expires !== undefined && { expiresAt: expiry(expires) }),
+      ...((enable || disable) && { enabled: disable !== true }),
+    }
+    if (Object.keys(body).length === 0) throw usage('nothing to change: see --help')
+    const changed = await api.send('PATCH', named('users', await idOf(api, who)), user, { body })
+    output.result(changed, table([row(changed)], ''))
+  })
+  const renew = users
+    .command('renew <user>')
+    .description('move the end on, by a month or what the plan says')
+    .option('--months <count>', 'by so many months', integer)
+    .option('--days <count>', 'by so many days', integer)
+  acting(cli, renew, 'renew')
+  acting(cli, users.command('enable <user>').description('let a user pass'), 'enable')
+  acting(cli, users.command('disable <user>').description('let a user pass no more'), 'disable')
+  acting(cli, users.command('reset <user>').description('count the traffic of the period anew'), 'reset')
+}
+
+/** A command that does one thing to a user and prints what became of it. */
+const acting = (cli: Cli, command: Command, verb: string): Command =>
+  remote<{ months?: number; days?: number }>(cli, command, async ({ api, output, options }, who = '') => {
+    const { months, days } = options
+    const path = `${named('users', await idOf(api, who))}/${verb}`
+    const changed = await api.send('POST', path, user, { body: { months, days } })
+    output.result(changed, table([row(changed)], ''))
+  })
+
+function addLinks(users: Command, cli: Cli): void {
+  const rotate = users.command('rotate <user>').description('make a new link; the old one dies')
+  remote(cli, rotate, async ({ api, output }, who = '') => {
+    const path = `${named('users', await idOf(api, who))}/rotate`
+    const answer = await api.send('POST', path, made, { body: {} })
+    output.result(answer, answer.link)
+  })
+  const link = users.command('link <user>').description('print the link for clients')
+  remote(cli, link, async ({ api, output }, who = '') => {
+    const answer = await api.get(`${named('users', await idOf(api, who))}/link`, userLink)
+    output.result(answer, answer.link)
+  })
+}
+
+/** The id of the user of that name; what is nobody's name is taken for an id. */
+async function idOf(api: Api, who: string): Promise<string> {
+  const [found] = await api.list('/users', user, { name: who }, 1)
+  return found?.id ?? who
+}
+
+const row = ({ id, name, plan, enabled, over, expiresAt, traffic }: User) => ({
+  id,
+  name,
+  plan,
+  state: enabled ? (over ? 'over' : 'on') : 'off',
+  expires: expiresAt ? when(expiresAt) : 'never',
+  traffic: `${bytes(traffic.up + traffic.down)} / ${traffic.limit === null ? 'no limit' : bytes(traffic.limit)}`,
+})
