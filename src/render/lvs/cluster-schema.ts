@@ -109,7 +109,7 @@ export type Port = z.output<typeof portSchema>
 export type Lb = z.output<typeof lbSchema>
 
 /** A port with every default in its place. */
-export type WholePort = Required<Port>
+export type WholePort = { [Field in keyof Port]-?: NonNullable<Port[Field]> }
 
 /** The ports of a VIP, defaults in their place. */
 export const portsOf = (vip: Vip): WholePort[] =>
@@ -127,8 +127,9 @@ export const kindOf = (vip: Vip): NonNullable<Vip['kind']> => vip.kind ?? 'FNAT'
 export const dialectOf = (lb: Lb): NonNullable<Lb['dialect']> => lb.dialect ?? 'alibaba'
 
 const wholePort = (each: Port): WholePort => ({
-  synproxy: 1,
-  persistence_timeout: 50,
-  protocol: 'tcp',
-  ...each,
+  sport: each.sport,
+  dport: each.dport,
+  synproxy: each.synproxy ?? 1,
+  persistence_timeout: each.persistence_timeout ?? 50,
+  protocol: each.protocol ?? 'tcp',
 })

@@ -71,6 +71,11 @@ function vipRules(vip: Vip, cluster: Cluster, resolved: Surroundings['resolved']
       'kind',
       `stock keepalived (${mute.map(lb => lb.hostname).join(', ')}) knows no FNAT: give DR, TUN or NAT`,
     )
+  if (
+    portsOf(vip).some(port => port.protocol === 'udp') &&
+    cluster.lbinfos.some(lb => dialectOf(lb) === 'alibaba')
+  )
+    say('ports', 'the alibaba dialect has no check for UDP')
   for (const [index, ws] of vip.wss.entries()) {
     if (vip.wss.indexOf(ws) !== index) say(`wss.${index}`, `${ws} is there twice`)
     else if (!resolved.get(ws)) say(`wss.${index}`, `${ws} does not resolve to exactly one IPv4 address`)

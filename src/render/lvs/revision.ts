@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto'
+import { type Cluster, dialectOf, kindOf, type Lb, portsOf } from './cluster-schema.js'
+import { renderMain, renderVip, renderVipctl } from './keepalived.js'
+import { renderRouting } from './ospf.js'
+import { localRangesOf, rangeTexts } from './ranges.js'
+import { fill, type LvsTemplates } from './templates.js'
+
+/** What a revision is made of, besides the cluster. */
+export interface Ingredients {
+  templates: LvsTemplates
+  /** The one address of every host that a VIP names. */
+  hosts: ReadonlyMap<string, string>
+  /** A secret: it is in the files of the routing daemon and nowhere else. */
+  ospfKey: string
+}
+
+/** The files of each balancer, by its host name, then by path inside a revision: `keepalived/60.28.208.1.conf`. */
+export interface Revision {
+  /** SHA-256 (hex) of all files: the same cluster gives the same revision, anywhere. */
+  id: string
+  files: Readonly<Record<string, Readonly<Record<string, string>>>>
+}
+
+/**
+ * Renders a cluster that keeps every rule. The first line of a file names the revision of that file alone, so that a
+ * change of one VIP is a change of one file. Throws for a host without an address.
+ */
+export function renderRevision(cluster: Cluster, ingredients: Ingredients): Revision {
+  const files = Object.fromEntries(
+    cluster.lbinfos.map(lb => [lb.hostname, marked(cluster, filesOf(cluster, lb, ingredients))]),
+  )
+  return { id: sha256(JSON.stringify(sorted(files))), files }
+}
+
+const marked = (cluster: Cluster, files: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(files).map(([path, text]) => [
+      path,
+      `${headOf(path)} Lazarus, cluster ${cluster.name}, revision ${sha256(text)}; changes are overwritten\n${text}`,
+    ]),
+  )
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** How a first line begins, so that the program that reads the file passes over it. */
+const headOf = (path: string): string =>
+  path.endsWith('vipctl') ? '#!/bin/sh\n#' : path.endsWith('.rules') ? '#' : '!'
+
+function filesOf(
+  cluster: Cluster,
+  lb: Lb,
+  { templates, hosts, ospfKey }: Ingredients,
+): Record<string, string> {
+  const files: Record<string, string> = { 'keepalived/keepalived.conf': renderMain(templates, cluster, lb) }
+  for (const vip of cluster.vip2ws) {
+    const addresses = vip.wss.map(ws => addressOf(hosts, ws))
+    files[`keepalived/${vip.vip}.conf`] = renderVip(templates, dialectOf(lb), vip, addresses)
+  }
+  const vipctl = renderVipctl(templates, cluster, lb)
+  if (vipctl !== null) files['sbin/vipctl'] = vipctl
+  const snat = renderSnat(templates, cluster, lb)
+  if (snat !== null) files['snat.rules'] = snat
+  for (const [name, text] of Object.entries(renderRouting(templates, cluster, lb, ospfKey)))
+    files[`routing/${name}`] = text
+  return files
+}
+
+/** With stock keepalived, NAT and a source of our own do what FULLNAT does; null where that is not needed. */
+function renderSnat(templates: LvsTemplates, cluster: Cluster, lb: Lb): string | null {
+  if (dialectOf(lb) !== 'keepalived') return null
+  const services = cluster.vip2ws
+    .filter(vip => kindOf(vip) === 'NAT')
+    .flatMap(vip => portsOf(vip).map(({ sport, protocol }) => ({ vip: vip.vip, sport, protocol })))
+  const [source] = localRangesOf(lb).flatMap(rangeTexts)
+  if (services.length === 0 || source === undefined) return null
+  return fill(templates, 'keepalived/snat.rules.eta', { services, source: spelledOut(source) })
+}
+
+/** `10.0.0.3-9` as iptables reads it: `10.0.0.3-10.0.0.9`. */
+function spelledOut(range: string): string {
+  const [first = '', last] = range.split('-')
+  return last === undefined ? first : `${first}-${first.slice(0, first.lastIndexOf('.') + 1)}${last}`
+}
+
+function addressOf(hosts: ReadonlyMap<string, string>, name: string): string {
+  const address = hosts.get(name)
+  if (address === undefined) throw new Error(`no address for host ${name}`)
+  return address
+}
+
+const sorted = (files: Record<string, Record<string, string>>) =>
+  Object.entries(files)
+    .sort(byKey)
+    .map(([lb, each]) => [lb, Object.entries(each).sort(byKey)])
+
+const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
