@@ -13,12 +13,13 @@ import { selfSigned } from './edge.js'
 
 const LUA = join(import.meta.dirname, '../../lua')
 const LOAD = ['ndk_http', 'ngx_http_lua'].map(name => `load_module /usr/lib/nginx/modules/${name}_module.so;`)
-const NAME = 'edge-1.edge.lazarus.test'
+export const NAME = 'edge-1.edge.lazarus.test'
 
 /** nginx with our relay behind TLS, and a gate that does as the test says. */
 export interface Relay {
   port: number
   plainPort: number
+  certificate: string
   /** Opens a websocket with this head; default: a good one for `/vl`. Resolves with the answer's head. */
   open(options?: { path?: string; headers?: Record<string, string>; plain?: boolean }): Promise<Opened>
   /** One request, any head; resolves with the head of the answer. */
@@ -59,10 +60,18 @@ const STANDINS = {
   'session_checker.lua': 'return { touch = function() end }',
 }
 
-/** Starts one in front of a backend; `rate`: bytes a second for its user; `shutdown`: the workers' time to end, seconds. */
+/**
+ * Starts one in front of a backend. `vmess`: where `/vm` leads; `rate`: bytes a second for its user; `shutdown`: the
+ * workers' time to end, seconds.
+ */
 export async function startRelay(
   backend: number,
-  { rate, shutdown = 30, workers = 2 }: { rate?: number; shutdown?: number; workers?: number } = {},
+  {
+    vmess = 1,
+    rate,
+    shutdown = 30,
+    workers = 2,
+  }: { vmess?: number; rate?: number; shutdown?: number; workers?: number } = {},
 ): Promise<Relay> {
   const root = tempDir()
   chmodSync(root, 0o755)
@@ -72,7 +81,8 @@ export async function startRelay(
   mkdirSync(join(root, 'standins'))
   for (const [name, text] of Object.entries(STANDINS)) writeFileSync(join(root, 'standins', name), text)
   const handler = join(root, 'lua/tunnel_handler.lua')
-  writeFileSync(handler, readFileSync(handler, 'utf8').replace('10801', `${backend}`))
+  const text = readFileSync(handler, 'utf8').replace('10801', `${backend}`).replace('10802', `${vmess}`)
+  writeFileSync(handler, text)
   const pair = selfSigned(NAME)
   writeFileSync(join(root, 'cert.pem'), pair.chain)
   writeFileSync(join(root, 'key.pem'), pair.privateKey)
@@ -95,6 +105,7 @@ export async function startRelay(
     return socket
   }
   return {
+    certificate: pair.chain,
     port,
     plainPort,
     pid: child.pid ?? 0,
@@ -183,7 +194,7 @@ http {
   server {
     listen 127.0.0.1:${port} ssl http2; listen 127.0.0.1:${plainPort};
     ssl_certificate cert.pem; ssl_certificate_key key.pem;
-    location = /vl {
+    location ~ ^/v[lm]$ {
       access_by_lua_block { ngx.ctx.lazarus = { user = "u1", device = "d", rate = ${rate ?? 'nil'} } }
       lua_socket_buffer_size 64k;
       content_by_lua_file lua/tunnel_handler.lua;

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { connect, isIPv6, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { freePort } from './ports.js'
@@ -116,17 +116,31 @@ function clientConfig({ protocol, id, port, address, name, certificate, path }: 
 
 async function socks(proxy: number, host: string, port: number): Promise<Socket> {
   const socket = connect(proxy, '127.0.0.1')
+  const answer = async (): Promise<Buffer> => {
+    const [part] = await Promise.race([once(socket, 'data'), once(socket, 'close')])
+    if (!Buffer.isBuffer(part)) throw new Error('SOCKS hangs up')
+    return part
+  }
   await once(socket, 'connect')
   socket.write(Buffer.from([5, 1, 0]))
-  await once(socket, 'data')
-  socket.write(
-    Buffer.concat([
-      Buffer.from([5, 1, 0, 3, host.length]),
-      Buffer.from(host),
-      Buffer.from([port >> 8, port & 255]),
-    ]),
-  )
-  const [answer] = await once(socket, 'data')
-  if (answer[1] !== 0) throw new Error(`SOCKS says ${answer[1]}`)
+  await answer()
+  socket.write(Buffer.concat([Buffer.from([5, 1, 0]), target(host), Buffer.from([port >> 8, port & 255])]))
+  const code = (await answer())[1]
+  if (code !== 0) throw new Error(`SOCKS says ${code}`)
   return socket
+}
+
+/** An address as SOCKS 5 wants it: IPv6 as 16 bytes, all else as a name. */
+function target(host: string): Buffer {
+  if (!isIPv6(host)) return Buffer.concat([Buffer.from([3, host.length]), Buffer.from(host)])
+  const mapped = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(host)
+  const [a = 0, b = 0, c = 0, d = 0] = mapped?.slice(2).map(Number) ?? []
+  const text = mapped ? `${mapped[1]}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}` : host
+  const [left = [], right = []] = text.split('::').map(half => half.split(':').filter(part => part !== ''))
+  const gap: string[] = Array.from({ length: 8 - left.length - right.length }, () => '0')
+  const bytes = [...left, ...gap, ...right].flatMap(part => {
+    const value = Number.parseInt(part, 16)
+    return [value >> 8, value & 255]
+  })
+  return Buffer.from([4, ...bytes])
 }
