@@ -1,6 +1,7 @@
 -- The agent: enrols once, registers, beats, pulls what changed, and tells how that went. It serves no request; the
--- gate reads what it leaves in the shared dict. Everything that fails is tried again at a later step.
+-- gate reads what it leaves in the shared dicts. Everything that fails is tried again at a later step.
 
+local access_list = require "access_list"
 local config = require "config"
 local control_plane = require "control_plane"
 local identity = require "identity"
@@ -9,6 +10,12 @@ local updates = require "updates"
 local utils = require "utils"
 local watch = require "watch"
 
+-- Until all of its parts are there.
+local found, reports = pcall(require, "reports")
+if not found then
+    reports = { start = function() end, set_intervals = function() end }
+end
+
 local ngx = ngx
 local floor = math.floor
 local max = math.max
@@ -16,6 +23,7 @@ local min = math.min
 local pcall = pcall
 local random = math.random
 local type = type
+local unpack = unpack
 
 local state = ngx.shared.state
 
@@ -31,7 +39,8 @@ local sample = metrics.sampler()
 -- Whom we talk to ({node, url, token, key}; no url: settings are read first) and where we stand.
 local peer = {}
 local pace = { interval = 10, missed = 3, soon = SOON }
-local registered, pulling, answered = false, false, false
+local registered, answered = false, false
+local busy = {} -- what is being pulled
 
 local _M = {}
 
@@ -69,6 +78,7 @@ local function read_settings()
     peer.url, peer.node, peer.token = settings.url, settings.node, settings.token
     peer.key = identity.key()
     set_pace(settings.interval, settings.missed)
+    reports.set_intervals(settings)
     return true
 end
 
@@ -117,17 +127,19 @@ local function next_seq()
     return seq
 end
 
--- Beats, and returns the version that this node should have; nil when there is none or no answer.
+-- Beats, and returns the answer: what this node should have.
 local function beat()
-    local body = sample(ngx.now())
+    local body = sample(utils.uptime())
     body.seq, body.configVersion = next_seq(), config.version()
+    body.accessList, body.accessSeq = access_list.head()
     local answer, err, status = control_plane.heartbeat(peer, body)
     if not answer then
         drop_key_if(status)
         return lost("a beat", err)
     end
+    set_pace(answer.heartbeatInterval, answer.missedBeats)
     heard()
-    return type(answer.configVersion) == "string" and answer.configVersion or nil
+    return answer
 end
 
 local function guarded(what, run)
@@ -137,17 +149,24 @@ local function guarded(what, run)
     end
 end
 
-local function pull(premature, desired)
+local function pull(premature, what, run, ...)
     if not premature then
+        local arguments = { ... }
         guarded("pulling", function()
-            local ok, what, err = updates.pull(peer, desired)
+            local ok, failing, err = run(peer, unpack(arguments))
             if not ok then
-                failed(what, err)
+                failed(failing, err)
             end
             watch.is_open()
         end)
     end
-    pulling = false
+    busy[what] = false
+end
+
+-- Beside the beats, so that a long list or a slow test does not make the node look dead.
+local function start_pull(...)
+    local what = ...
+    busy[what] = not busy[what] and ngx.timer.at(0, pull, ...) or busy[what]
 end
 
 local function acknowledge()
@@ -162,13 +181,19 @@ local function step()
     if not known then
         return
     end
-    if not pulling then
+    if not busy.config then
         acknowledge()
     end
-    local desired = beat()
-    if desired and not pulling and updates.wanted(desired) then
-        -- Beside the beats, so that a long list does not make the node look dead.
-        pulling = ngx.timer.at(0, pull, desired) or false
+    local answer = beat()
+    if not answer then
+        return
+    end
+    if updates.is_head(answer.access) and updates.access_wanted(answer.access) then
+        start_pull("access", updates.pull_access)
+    end
+    local desired = answer.configVersion
+    if type(desired) == "string" and updates.wanted(desired) then
+        start_pull("config", updates.pull, desired)
     end
 end
 
@@ -176,7 +201,7 @@ end
 local function next_delay(started)
     if watch.is_open() then
         pace.soon = SOON
-        return max(pace.interval / 10, pace.interval - (ngx.now() - started))
+        return max(pace.interval / 10, pace.interval - (utils.uptime() - started))
     end
     local delay = min(pace.interval, pace.soon)
     pace.soon = min(pace.interval, pace.soon * 1.5)
@@ -187,7 +212,7 @@ local function tick(premature)
     if premature then
         return
     end
-    local started = ngx.now()
+    local started = utils.uptime()
     watch.tell_fault()
     guarded("a step", step)
     local ok, err = ngx.timer.at(next_delay(started), tick)
@@ -203,6 +228,7 @@ function _M.start()
     if not ok then
         ngx.log(ngx.EMERG, PREFIX, "not started: ", err)
     end
+    reports.start(peer)
 end
 
 return _M

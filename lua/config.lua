@@ -1,21 +1,22 @@
--- The access list of this node. Two dicts take turns: the idle one is filled, in slices, then one key makes it the
--- current one. Whoever asks meanwhile sees the old list whole, then the new one whole.
+-- The configuration in force: the rules, which the workers compile when their version changes, and which revision
+-- of the control plane this is.
 
+local access_list = require "access_list"
+local apply = require "apply"
+local cjson = require "cjson.safe"
 local digest = require "digest"
-local utils = require "utils"
+local lock = require "lock"
 
 local ngx = ngx
-local pairs = pairs
+local find = string.find
+local next = next
 local type = type
-local match = string.match
-local sleep = ngx.sleep
-local worker = ngx.worker
 
 local state = ngx.shared.state
+local cache = ngx.shared.config_cache
 
-local SLICE = 1000      -- entries between two looks at the event loop: well under a millisecond
-local LOCK_SECONDS = 60 -- renewed with every slice
-local LATEST = 2 ^ 53   -- numbers beyond are no longer whole
+local LOCK = "configuring"
+local LONGEST_VERSION = 64
 
 local _M = {}
 
@@ -24,105 +25,100 @@ function _M.version()
     return state:get("version")
 end
 
-local function idle_list()
-    return state:get("current") == "access_a" and "access_b" or "access_a"
-end
-
-local function pause()
-    sleep(0.001) -- Debian's nginx warns of 0, which would not let requests go first there
-    if worker.exiting() then
-        return nil, "nginx is reloading"
-    end
-    state:expire("applying", LOCK_SECONDS)
-    return true
-end
-
-local function empty(list)
-    list:flush_all()
-    while list:flush_expired(SLICE) > 0 do
-        local ok, err = pause()
-        if not ok then
-            return nil, err
-        end
-    end
-    return true
-end
-
-local function put(list, hash, expiry)
-    local key = type(hash) == "string" and digest.from_hex(hash)
-    if not key then
-        return nil, "an entry's name is not a SHA-256 in hex"
-    end
-    if not utils.number(expiry, 0, LATEST) or expiry % 1 ~= 0 then
-        return nil, "an entry's end is not a time in whole seconds"
-    end
-    local ok, err = list:safe_set(key, expiry)
-    if not ok then
-        return nil, "the list does not fit: " .. err
-    end
-    return true
-end
-
-local function fill(list, access)
-    local count = 0
-    for hash, expiry in pairs(access) do
-        local ok, err = put(list, hash, expiry)
-        if not ok then
-            return nil, err
-        end
-        count = count + 1
-        if count % SLICE == 0 then
-            ok, err = pause()
-            if not ok then
-                return nil, err
-            end
-        end
-    end
-    return count
-end
-
-local function switch(access, version)
-    local name = idle_list()
-    local list = ngx.shared[name]
-    local ok, err = empty(list)
-    if not ok then
-        return nil, err
-    end
-    local count
-    count, err = fill(list, access)
-    if not count then
-        return nil, err
-    end
-    state:set("current", name)
-    state:set("version", version)
-    return count
-end
-
--- The shape of a configuration: {version, access = {hex = epoch seconds}}.
+-- The shape of a configuration: {version, service = {name, rules}, serverConf = text or null}.
 function _M.check(document)
     if type(document) ~= "table" then
         return nil, "it is not a JSON object"
     end
-    if type(document.version) ~= "string" or not match(document.version, "^[%w._-]+$")
-        or #document.version > 64 then
+    local version, service, conf = document.version, document.service, document.serverConf
+    if type(version) ~= "string" or not find(version, "^[%w._-]+$") or #version > LONGEST_VERSION then
         return nil, "it has no usable version"
     end
-    if type(document.access) ~= "table" then
-        return nil, "it has no access list"
+    if service == nil and type(document.access) == "table" then
+        return true
+    end
+    if type(service) ~= "table" or type(service.rules) ~= "table" then
+        return nil, "it has no rules"
+    end
+    if conf ~= nil and conf ~= cjson.null and type(conf) ~= "string" then
+        return nil, "its serverConf is not a text"
     end
     return true
 end
 
--- Puts a checked configuration in force and returns its number of entries. After an error the old list stays;
--- `err` is about this configuration unless the third value says that it was only a bad moment.
-function _M.apply(document)
-    -- An nginx that reloads has two of us for a moment, and there is one idle list.
-    if not state:add("applying", true, LOCK_SECONDS) then
-        return nil, "another worker is applying a list", true
+-- The form of earlier control planes: the list inside the configuration, numbers for ends.
+local function old_entries(access)
+    local hash, entry
+    return function()
+        hash, entry = next(access, hash)
+        if hash == nil then
+            return nil
+        end
+        local key = type(hash) == "string" and digest.from_hex(hash)
+        if not key then
+            return nil, "an entry's name is not a SHA-256 in hex"
+        end
+        if type(entry) ~= "number" or entry < 0 or entry > 2 ^ 53 or entry % 1 ~= 0 then
+            return nil, "an entry's end is not a time in whole seconds"
+        end
+        return key, entry
     end
-    local count, err = switch(document.access, document.version)
-    state:delete("applying")
-    return count, err, worker.exiting()
+end
+
+local function put_rules(text, version)
+    if text and cache:get("rules") ~= text then
+        local ok, err = cache:safe_set("rules", text)
+        if not ok then
+            return nil, "the rules do not fit: " .. err
+        end
+        cache:set("rules_version", version)
+    end
+    return true
+end
+
+local function put_in_force(document, staged)
+    local before = { rules = cache:get("rules"), rules_version = cache:get("rules_version"), version = _M.version() }
+    local text = document.service and cjson.encode(document.service.rules)
+    local ok, err = put_rules(text, document.version)
+    if ok then
+        -- Before a reload, for the worker that comes up with it.
+        state:set("version", document.version)
+        ok, err = apply.activate(staged)
+    end
+    if not ok then
+        state:set("version", before.version)
+        cache:set("rules", before.rules)
+        cache:set("rules_version", before.rules_version)
+    end
+    return ok, err
+end
+
+local function take(document)
+    local conf = document.serverConf
+    local staged, err = apply.stage(type(conf) == "string" and { ["server.conf"] = conf } or {})
+    if not staged then
+        return nil, err
+    end
+    if document.access then
+        local count, bad_moment
+        count, err, bad_moment = access_list.apply { full = true, next = old_entries(document.access) }
+        if not count then
+            return nil, err, bad_moment
+        end
+    end
+    return put_in_force(document, staged)
+end
+
+-- Puts a checked configuration in force: all of it, or nothing. `err` is about this configuration unless the third
+-- value says that it was only a bad moment.
+function _M.apply(document)
+    -- An nginx that reloads has two of us for a moment.
+    if not lock.take(LOCK) then
+        return nil, "another worker is applying a configuration", true
+    end
+    local ok, err, bad_moment = take(document)
+    lock.drop(LOCK)
+    return ok, err, bad_moment or ngx.worker.exiting()
 end
 
 return _M

@@ -4,10 +4,14 @@ local cjson = require "cjson.safe"
 local http_client = require "http_client"
 local utils = require "utils"
 
+local format = string.format
 local type = type
 
 local SMALL, LARGE = 65536, 64 * 1024 * 1024 -- bytes of an answer: any, a configuration
 local QUICK, LONG = 10, 60                   -- seconds for the body of it
+
+local BASE = "/api/v1/agent/"
+local PASSING = { [401] = true, [403] = true, [404] = true, [408] = true, [429] = true }
 
 local _M = {}
 
@@ -16,25 +20,34 @@ local function why(status, document)
     return "status " .. status .. (type(code) == "string" and ", " .. utils.clean(code, 60) or "")
 end
 
--- The answer's JSON (an empty table for none), or nil, why, and the status if there was an answer at all.
-local function ask(peer, method, path, body)
+-- The answer's text, or nil, why, and the status if there was an answer at all.
+local function fetch(peer, method, path, body)
     local large = method == "GET"
     local status, text = http_client.request {
         method = method,
         url = peer.url,
-        path = "/api/v1/agent/" .. path,
+        path = BASE .. path,
         key = peer.key,
-        body = body and cjson.encode(body),
+        body = body,
         limit = large and LARGE or SMALL,
         seconds = large and LONG or QUICK,
     }
     if not status then
         return nil, utils.clean(text)
     end
-    local document = text == "" and {} or cjson.decode(text)
     if status < 200 or status > 299 then
-        return nil, why(status, document), status
+        return nil, why(status, cjson.decode(text)), status
     end
+    return text, nil, status
+end
+
+-- The answer's JSON (an empty table for none), or nil, why, and the status if there was an answer at all.
+local function ask(peer, method, path, body)
+    local text, err, status = fetch(peer, method, path, body and cjson.encode(body))
+    if not text then
+        return nil, err, status
+    end
+    local document = text == "" and {} or cjson.decode(text)
     if type(document) ~= "table" then
         return nil, "the answer is not a JSON object", status
     end
@@ -42,6 +55,12 @@ local function ask(peer, method, path, body)
 end
 
 -- `peer` is {url (parsed), node, key?, token?} in all of these; the contract is in docs/edge.md.
+
+-- Whether asking the same again cannot lead to another answer than this status. A refused key may be replaced, and
+-- 404 is what a control plane of another version says.
+function _M.final(status)
+    return status ~= nil and status >= 400 and status < 500 and not PASSING[status]
+end
 
 function _M.enrol(peer)
     return ask({ url = peer.url }, "POST", "enrol", { node = peer.node, token = peer.token })
@@ -54,6 +73,7 @@ end
 function _M.heartbeat(peer, beat)
     beat.node = peer.node
     beat.configVersion = beat.configVersion or cjson.null
+    beat.accessList, beat.accessSeq = beat.accessList or cjson.null, beat.accessSeq or cjson.null
     return ask(peer, "POST", "heartbeat", beat)
 end
 
@@ -63,6 +83,25 @@ end
 
 function _M.ack(peer, outcome)
     return ask(peer, "POST", "ack", outcome)
+end
+
+-- The text of what came after change `since` of a list; without them, of the whole list.
+function _M.access(peer, list, since)
+    local query = list and since and "?list=" .. list .. "&since=" .. format("%d", since) or ""
+    return fetch(peer, "GET", "access" .. query)
+end
+
+-- Sends a report that is JSON text already.
+function _M.report(peer, what, text)
+    local answer, err, status = fetch(peer, "POST", what, text)
+    if not answer then
+        return nil, err, status
+    end
+    local document = cjson.decode(answer)
+    if type(document) ~= "table" then
+        return nil, "the answer is not a JSON object", status
+    end
+    return document, nil, status
 end
 
 return _M

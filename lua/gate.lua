@@ -5,6 +5,8 @@ local digest = require "digest"
 local ngx = ngx
 local abs = math.abs
 local find = string.find
+local match = string.match
+local tonumber = tonumber
 local type = type
 local get_uri_args = ngx.req.get_uri_args
 
@@ -30,11 +32,19 @@ function _M.fresh(now)
     return heard ~= nil and window ~= nil and abs(now - heard) < window
 end
 
+-- When an entry ends: `user|end|devices|state`, or a number; nil for one that does not pass.
+local function end_of(entry)
+    if type(entry) ~= "string" then
+        return entry
+    end
+    return tonumber(match(entry, "^[^|]+|(%d+)|%d+|ok$"))
+end
+
 -- Whether the list in force lets this token pass now. The lookup is by digest, so its time tells nothing of the token.
 function _M.listed(token, now)
     local current = state:get("current")
     local list = current and ngx.shared[current]
-    local expiry = list and list:get(digest.sha256(token or ""))
+    local expiry = list and end_of(list:get(digest.sha256(token or "")))
     return token ~= nil and expiry ~= nil and (expiry == 0 or now < expiry)
 end
 

@@ -1,6 +1,8 @@
 -- One HTTP/1.1 exchange over a cosocket: verified TLS, bounded in time and size. No connection is kept: beats are
 -- further apart than servers keep idle connections.
 
+local utils = require "utils"
+
 local ngx = ngx
 local concat = table.concat
 local find = string.find
@@ -85,7 +87,7 @@ end
 local function read_exactly(sock, length, parts, deadline)
     local left = length
     while left > 0 do
-        if ngx.now() > deadline then
+        if utils.uptime() > deadline then
             return nil, "it took too long"
         end
         local part, err = sock:receive(min(left, SLICE))
@@ -168,7 +170,7 @@ local function exchange(sock, request)
         return nil, "no answer: " .. headers
     end
     local body
-    body, err = read_body(sock, status, headers, request.limit, ngx.now() + request.seconds)
+    body, err = read_body(sock, status, headers, request.limit, utils.uptime() + request.seconds)
     if not body then
         return nil, "no whole answer: " .. err
     end

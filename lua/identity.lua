@@ -18,7 +18,7 @@ local function is_key(key)
     return type(key) == "string" and #key <= KEY_LIMIT and find(key, "^[%w._~-]+$") ~= nil
 end
 
--- {node, url (parsed), token?, interval, missed} from agent.json.
+-- {node, url (parsed), token?, interval, missed, usage?, sessions?, telemetry?} from agent.json; times in seconds.
 function _M.settings()
     local text, err = files.read(SETTINGS_FILE, LIMIT)
     if not text then
@@ -39,6 +39,9 @@ function _M.settings()
         token = given.enrolmentToken,
         interval = given.heartbeatInterval,
         missed = given.missedBeats,
+        usage = given.usageInterval,
+        sessions = given.sessionsInterval,
+        telemetry = given.telemetryInterval,
     }
 end
 

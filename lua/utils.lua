@@ -1,4 +1,6 @@
--- Small pure helpers.
+-- Small helpers.
+
+local ffi = require "ffi"
 
 local ngx = ngx
 local gsub = string.gsub
@@ -21,6 +23,15 @@ function _M.number(value, low, high)
         return value
     end
     return nil
+end
+
+ffi.cdef [[
+extern volatile unsigned long ngx_current_msec;
+]]
+
+-- Seconds that only go forward, whatever becomes of the clock; for measuring, since nobody knows from when they count.
+function _M.uptime()
+    return tonumber(ffi.C.ngx_current_msec) / 1000
 end
 
 -- Splits http(s)://host[:port][/path]; IPv6 keeps its brackets. The path has no final slash.

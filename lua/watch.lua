@@ -1,6 +1,6 @@
 -- Says in the log what the gate does, which must not log itself.
 
-local config = require "config"
+local access_list = require "access_list"
 local gate = require "gate"
 local utils = require "utils"
 
@@ -13,8 +13,8 @@ local _M = {}
 
 -- Whether requests with a good token pass now; says so when it changes.
 function _M.is_open()
-    if not config.version() then
-        announce("gate", ngx.WARN, "the gate is closed: no configuration yet")
+    if not access_list.loaded() then
+        announce("gate", ngx.WARN, "the gate is closed: no access list yet")
         return false
     end
     if not gate.fresh(ngx.now()) then

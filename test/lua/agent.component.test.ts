@@ -41,6 +41,7 @@ test('enrols, registers, beats, pulls and acknowledges, in this order', async ()
   const [enrol, register] = plane.calls
   expect(enrol).toEqual({
     path: 'enrol',
+    query: {},
     key: null,
     body: { node: 'edge-1', token: 'enrolment-token-0001' },
   })
@@ -70,6 +71,8 @@ test('a beat carries the load and what is in force, under a number that grows', 
       node: 'edge-1',
       seq: expect.any(Number),
       configVersion: 'v1',
+      accessList: null,
+      accessSeq: null,
       ...shares,
       ...traffic,
     })
@@ -258,7 +261,7 @@ test('garbage is acknowledged as failed with the reason, and the old list stays'
   await begin()
   await opens()
   const bad: [unknown, string][] = [
-    ['no list', 'it has no access list'],
+    ['no list', 'it has no rules'],
     [{ [hash('a')]: -1 }, "an entry's end is not a time in whole seconds"],
     [{ [hash('a')]: 1.5 }, "an entry's end is not a time in whole seconds"],
     [{ [hash('a')]: '0' }, "an entry's end is not a time in whole seconds"],

@@ -1,135 +1,111 @@
 local stubs = require "stubs"
-local digest = require "digest"
 
-local function hex(number)
-    return ("%064x"):format(number)
-end
-
-local function list(count)
-    local access = {}
-    for i = 1, count do
-        access[hex(i)] = i
+local function document(over)
+    local built = { version = "v1", service = { name = "default", rules = { skip = { "a" } } } }
+    for name, value in pairs(over or {}) do
+        built[name] = value
     end
-    return access
+    return built
 end
 
 describe("config", function()
-    local config, state
+    local config, apply, cache
 
     before_each(function()
         stubs.reset()
+        apply = require "apply"
         config = require "config"
-        state = ngx.shared.state
+        cache = ngx.shared.config_cache
     end)
 
-    local function expiry(number)
-        local current = state:get("current")
-        return current and ngx.shared[current]:get(digest.from_hex(hex(number)))
-    end
-
-    it("puts a list in force under its version", function()
+    it("puts the rules in force, then their version", function()
         assert.is_nil(config.version())
-        assert.equal(3, config.apply { version = "v1", access = list(3) })
+        assert.is_true(config.apply(document()))
         assert.equal("v1", config.version())
-        assert.equal(2, expiry(2))
+        assert.equal('{"skip":["a"]}', cache:get("rules"))
+        assert.equal("v1", cache:get("rules_version"))
     end)
 
-    it("replaces the whole list", function()
-        config.apply { version = "v1", access = list(3) }
-        config.apply { version = "v2", access = { [hex(9)] = 0 } }
-        assert.is_nil(expiry(2))
-        assert.equal(0, expiry(9))
-        config.apply { version = "v3", access = {} }
-        assert.is_nil(expiry(9))
-        assert.equal("v3", config.version())
-        assert.equal(0, ngx.shared[state:get("current")]:size())
-    end)
-
-    it("shows the old list whole until the new one is whole, and gives way in between", function()
-        config.apply { version = "v1", access = list(1) }
-        local seen = {}
-        stubs.on_sleep = function()
-            table.insert(seen, config.version() .. "/" .. tostring(expiry(1)) .. "/" .. tostring(expiry(5000)))
-        end
-        config.apply { version = "v2", access = list(5000) }
-        assert.is_true(#seen >= 5)
-        for _, state_seen in ipairs(seen) do
-            assert.equal("v1/1/nil", state_seen)
-        end
-        assert.equal(5000, expiry(5000))
-    end)
-
-    local bad = {
-        ["an upper-case name"] = { [hex(255):upper()] = 0 },
-        ["a short name"] = { abc = 0 },
-        ["a list"] = { 1, 2 },
-        ["a negative end"] = { [hex(1)] = -1 },
-        ["a broken end"] = { [hex(1)] = 1.5 },
-        ["an endless end"] = { [hex(1)] = math.huge },
-        ["no number"] = { [hex(1)] = 0 / 0 },
-        ["text"] = { [hex(1)] = "0" },
-    }
-    for what, access in pairs(bad) do
-        it("refuses " .. what .. " and keeps the old list", function()
-            config.apply { version = "v1", access = list(3) }
-            local count, err, bad_moment = config.apply { version = "v2", access = access }
-            assert.is_nil(count)
-            assert.is_string(err)
-            assert.is_falsy(bad_moment)
-            assert.equal("v1", config.version())
-            assert.equal(3, expiry(3))
-        end)
-    end
-
-    it("refuses a list that does not fit, whole", function()
-        config.apply { version = "v1", access = list(3) }
-        ngx.shared.access_a, ngx.shared.access_b = ngx.shared.access_a, stubs.dict(10)
-        local count, err = config.apply { version = "v2", access = list(11) }
-        assert.is_nil(count)
-        assert.equal("the list does not fit: no memory", err)
-        assert.equal(3, expiry(3))
-    end)
-
-    it("stops for a reload, which is nobody's fault", function()
-        config.apply { version = "v1", access = list(1) }
-        stubs.on_sleep = function()
-            stubs.exiting = true
-        end
-        local count, err, bad_moment = config.apply { version = "v2", access = list(5000) }
-        assert.is_nil(count)
-        assert.equal("nginx is reloading", err)
-        assert.is_true(bad_moment)
-        assert.equal("v1", config.version())
-    end)
-
-    it("lets one worker apply at a time, and the next one after a failure", function()
-        local second
-        stubs.on_sleep = function()
-            second = second or { config.apply { version = "v3", access = {} } }
-        end
-        config.apply { version = "v2", access = list(1000) }
-        assert.same({ nil, "another worker is applying a list", true }, second)
+    it("leaves rules that did not change alone", function()
+        config.apply(document())
+        assert.is_true(config.apply(document { version = "v2" }))
         assert.equal("v2", config.version())
-        stubs.on_sleep = nil
-        assert.is_nil(config.apply { version = "v4", access = { x = 1 } })
-        assert.equal(0, config.apply { version = "v5", access = {} })
+        assert.equal("v1", cache:get("rules_version"))
+        assert.is_true(config.apply(document { version = "v3", service = { name = "x", rules = {} } }))
+        assert.equal("v3", cache:get("rules_version"))
+    end)
+
+    it("S1-7: a server.conf that fails its test leaves the rules as they were", function()
+        config.apply(document())
+        apply.stage = function()
+            return nil, "[emerg] no"
+        end
+        local ok, err = config.apply(document { version = "v2", service = { rules = {} }, serverConf = "x" })
+        assert.is_nil(ok)
+        assert.equal("[emerg] no", err)
+        assert.equal("v1", config.version())
+        assert.equal('{"skip":["a"]}', cache:get("rules"))
+    end)
+
+    it("S1-7: a reload that fails takes the rules back", function()
+        config.apply(document())
+        local seen
+        apply.stage = function()
+            return {}
+        end
+        apply.activate = function()
+            seen = config.version() .. " " .. cache:get("rules")
+            return nil, "bind() failed"
+        end
+        local ok, err = config.apply(document { version = "v2", service = { rules = { 1 } }, serverConf = "x" })
+        assert.is_nil(ok)
+        assert.equal("bind() failed", err)
+        assert.equal("v2 [1]", seen)
+        assert.equal("v1", config.version())
+        assert.equal('{"skip":["a"]}', cache:get("rules"))
+        assert.equal("v1", cache:get("rules_version"))
+    end)
+
+    it("refuses rules that do not fit", function()
+        config.apply(document())
+        function cache.safe_set()
+            return nil, "no memory"
+        end
+        local ok, err = config.apply(document { version = "v2", service = { name = "x", rules = { 1 } } })
+        assert.is_nil(ok)
+        assert.equal("the rules do not fit: no memory", err)
+        assert.equal("v1", config.version())
+    end)
+
+    it("one worker at a time", function()
+        apply.stage = function()
+            local ok, err, bad_moment = config.apply(document { version = "v3" })
+            assert.same({ false, "another worker is applying a configuration", true }, { ok or false, err, bad_moment })
+            return { idle = true }
+        end
+        assert.is_true(config.apply(document()))
+        assert.equal("v1", config.version())
     end)
 
     it("checks the shape of a document", function()
-        assert.is_true(config.check { version = "v1", access = {} })
+        assert.is_true(config.check(document()))
+        assert.is_true(config.check(document { serverConf = "server {}" }))
+        assert.is_true(config.check(document { serverConf = require("cjson").null }))
         local documents = {
             "text",
             {},
-            { version = 1, access = {} },
-            { version = "", access = {} },
-            { version = "a b", access = {} },
-            { version = "v\n", access = {} },
-            { version = ("v"):rep(65), access = {} },
-            { version = "v1" },
-            { version = "v1", access = "x" },
+            document { version = 1 },
+            document { version = "" },
+            document { version = "a b" },
+            document { version = "v\n" },
+            document { version = ("v"):rep(65) },
+            document { service = "x" },
+            document { service = {} },
+            document { service = { rules = "x" } },
+            document { serverConf = 7 },
         }
-        for _, document in ipairs(documents) do
-            local ok, err = config.check(document)
+        for _, each in ipairs(documents) do
+            local ok, err = config.check(each)
             assert.is_nil(ok)
             assert.is_string(err)
         end

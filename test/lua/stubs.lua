@@ -5,7 +5,13 @@ local ffi = require "ffi"
 -- nginx has libcrypto loaded; a bare interpreter has not.
 ffi.load("libcrypto.so.3", true)
 
-local _M = { now = 1000, logged = {}, slept = 0 }
+-- Everything of ours that keeps a hold on `ngx`.
+local MODULES = {
+    "access_answer", "access_list", "apply", "config", "control_plane", "gate", "http_client", "identity", "lock",
+    "process", "reports", "spool", "updates", "utils", "watch",
+}
+
+local _M = { now = 1000, logged = {}, slept = 0, prefix = "/nonexistent/" }
 
 -- A shared dict over a table; `room` bounds its entries.
 function _M.dict(room)
@@ -14,7 +20,11 @@ function _M.dict(room)
     function dict.get(_, key)
         return entries[key]
     end
-    function dict.set(_, key, value)
+    function dict.set(self, key, value)
+        if value == nil then
+            self:delete(key)
+            return true
+        end
         if entries[key] == nil then
             count = count + 1
         end
@@ -34,7 +44,14 @@ function _M.dict(room)
         return self:set(key, value)
     end
     function dict.delete(_, key)
+        if entries[key] ~= nil then
+            count = count - 1
+        end
         entries[key] = nil
+    end
+    function dict.incr(self, key, by, from)
+        self:set(key, (entries[key] or from) + by)
+        return entries[key]
     end
     function dict.expire()
         return true
@@ -55,9 +72,14 @@ end
 
 -- A fresh `ngx`, and modules that see it.
 function _M.reset()
-    _M.now, _M.logged, _M.slept, _M.exiting = 1000, {}, 0, false
+    _M.now, _M.logged, _M.slept, _M.exiting, _M.pid = 1000, {}, 0, false, 1
     _G.ngx = {
-        shared = { state = _M.dict(), access_a = _M.dict(), access_b = _M.dict() },
+        shared = {
+            state = _M.dict(),
+            access_a = _M.dict(),
+            access_b = _M.dict(),
+            config_cache = _M.dict(),
+        },
         now = function()
             return _M.now
         end,
@@ -74,19 +96,36 @@ function _M.reset()
             exiting = function()
                 return _M.exiting
             end,
+            pid = function()
+                return _M.pid
+            end,
         },
         req = {
             get_uri_args = function()
                 return _M.arguments
             end,
         },
+        config = {
+            prefix = function()
+                return _M.prefix
+            end,
+            nginx_configure = function()
+                return ""
+            end,
+        },
+        CRIT = "crit",
+        INFO = "info",
         WARN = "warn",
         NOTICE = "notice",
         ERR = "error",
     }
     _M.on_sleep, _M.arguments = nil, {}
-    for _, name in ipairs { "utils", "config", "gate", "watch", "http_client" } do
+    for _, name in ipairs(MODULES) do
         package.loaded[name] = nil
+    end
+    -- Time passes only when a spec says so.
+    require("utils").uptime = function()
+        return _M.now
     end
 end
 
