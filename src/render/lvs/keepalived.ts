@@ -23,8 +23,8 @@ export function renderMain(templates: LvsTemplates, cluster: Cluster, lb: Lb): s
   const dialect = dialectOf(lb)
   return fill(templates, 'keepalived/main.conf.eta', {
     name: lb.hostname.split('.')[0],
-    // Stock keepalived runs scripts as nobody, or not at all, unless it is told who may.
-    globals: dialect === 'keepalived' ? ['script_user root', 'enable_script_security'] : [],
+    // keepalived 2 runs scripts as nobody, or not at all, unless it is told who may.
+    globals: dialect === 'alibaba' ? [] : ['script_user root', 'enable_script_security'],
     locals: dialect === 'keepalived' ? [] : localLines(dialect, cluster, lb),
     vips: cluster.vip2ws.map(each => each.vip),
     // Stock keepalived passes over a file that is missing, unless told to insist on it.
