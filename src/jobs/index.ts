@@ -17,6 +17,10 @@ import { nodeRegister } from './node-register.js'
 import { nodeRemove } from './node-remove.js'
 import { orphanDestroy } from './orphan-destroy.js'
 import { orphanUnset } from './orphan-unset.js'
+import { rolloutMark } from './rollout-mark.js'
+import { rolloutMeasure } from './rollout-measure.js'
+import { rolloutSettle } from './rollout-settle.js'
+import { rolloutWatch } from './rollout-watch.js'
 import { sshPin } from './ssh-pin.js'
 import { sshWait } from './ssh-wait.js'
 
@@ -37,6 +41,10 @@ export const jobs: readonly AnyJob[] = [
   nodeRegister,
   configRender,
   configPush,
+  rolloutMeasure,
+  rolloutMark,
+  rolloutWatch,
+  rolloutSettle,
   nodeDrain,
   nodeDeregister,
   nodeRemove,

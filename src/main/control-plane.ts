@@ -23,6 +23,7 @@ import { newId } from '../store/ids.js'
 import { createNodeBook } from '../store/node-book.js'
 import { createNoticeBoard } from '../store/notifications.js'
 import { createSealer, loadSealKey } from '../store/seal.js'
+import { createServiceBook } from '../store/service-book.js'
 import { createVault } from '../store/vault.js'
 import { workflows } from '../workflows/index.js'
 import { loadEdgeSources } from './edge-sources.js'
@@ -78,6 +79,7 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
     nodes: createNodeBook(db),
     certificateShelf: createCertificateShelf(db),
     configs: createConfigShelf(db, systemClock),
+    services: createServiceBook(db),
     fleet: createFleetBook(db),
     notices: createNoticeBoard(db),
     settings: {

@@ -4,6 +4,7 @@ import type { ComputePort } from './compute.js'
 import type { DnsPort } from './dns.js'
 import type { FleetBook, NoticeBoard } from './fleet.js'
 import type { CertificateShelf, ConfigShelf, NodeBook, Vault } from './records.js'
+import type { ServiceBook } from './services.js'
 import type { SshPort } from './ssh.js'
 
 /** Everything a job may ask for by naming it in `uses`: the outside world, and our own records. */
@@ -16,6 +17,7 @@ export interface Ports {
   nodes: NodeBook
   certificateShelf: CertificateShelf
   configs: ConfigShelf
+  services: ServiceBook
   vault: Vault
   fleet: FleetBook
   notices: NoticeBoard

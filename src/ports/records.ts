@@ -96,8 +96,12 @@ export interface CertificateShelf {
 export interface ConfigShelf {
   /** Who may pass the gate now: SHA-256 (hex) of each token, with the end of its life in epoch seconds (0: none). */
   accessList(): Promise<{ hash: string; expiresAt: number }[]>
-  /** Stores a revision; storing the same content again returns the same version. */
-  store(node: string, content: string): Promise<string>
+  /** Stores a revision with what it was made from; storing the same content again returns the same version. */
+  store(
+    node: string,
+    content: string,
+    from: { service: string | null; snapshot: number | null },
+  ): Promise<string>
   read(node: string, version: string): Promise<string | null>
   /** The version stored last for a node, or null. */
   latest(node: string): Promise<string | null>

@@ -10,13 +10,13 @@ const KEPT = 3
 export function createConfigShelf(db: Db, clock: Clock): ConfigShelf {
   return {
     accessList: () => accessList(db, clock.now()),
-    async store(node, content) {
+    async store(node, content, { service, snapshot }) {
       const version = createHash('sha256').update(content).digest('hex')
       await db.$transaction([
         // Replacing gives the row the highest rowid: what was stored last is last, even if it was known before.
         // A node that was removed meanwhile gets none.
-        db.$executeRaw`INSERT OR REPLACE INTO "ConfigRevision" (node, version, content, "createdAt")
-          SELECT name, ${version}, ${content}, ${clock.now()} FROM "Node" WHERE name = ${node}`,
+        db.$executeRaw`INSERT OR REPLACE INTO "ConfigRevision" (node, version, content, service, snapshot, "createdAt")
+          SELECT name, ${version}, ${content}, ${service}, ${snapshot}, ${clock.now()} FROM "Node" WHERE name = ${node}`,
         db.$executeRaw`DELETE FROM "ConfigRevision" WHERE node = ${node}
           AND rowid NOT IN (SELECT rowid FROM "ConfigRevision" WHERE node = ${node} ORDER BY rowid DESC LIMIT ${KEPT})
           AND version NOT IN (SELECT value FROM "Node", json_each(json_array("desiredVersion", "configVersion"))

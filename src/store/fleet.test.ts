@@ -125,25 +125,27 @@ describe('certificates', () => {
   })
 })
 
+const DEFAULTS = { service: null, snapshot: null }
+
 describe('configurations', () => {
   test('are named by their content; the one stored last is the latest even if known before', async () => {
     await addNode('edge-1')
-    const a = await configs.store('edge-1', 'a')
-    const b = await configs.store('edge-1', 'b')
+    const a = await configs.store('edge-1', 'a', DEFAULTS)
+    const b = await configs.store('edge-1', 'b', DEFAULTS)
     expect(await configs.latest('edge-1')).toBe(b)
-    expect(await configs.store('edge-1', 'a')).toBe(a)
+    expect(await configs.store('edge-1', 'a', DEFAULTS)).toBe(a)
     expect(await configs.latest('edge-1')).toBe(a)
     expect(await configs.read('edge-1', b)).toBe('b')
     expect(await configs.read('edge-2', b)).toBeNull()
-    await configs.store('edge-2', 'for a node that is gone')
+    await configs.store('edge-2', 'for a node that is gone', DEFAULTS)
     expect(await configs.latest('edge-2')).toBeNull()
   })
 
   test('old ones go, except what the node has and should have', async () => {
     await addNode('edge-1')
-    const first = await configs.store('edge-1', 'first')
+    const first = await configs.store('edge-1', 'first', DEFAULTS)
     await book.note('edge-1', { desiredVersion: first })
-    for (const content of ['1', '2', '3', '4', '5']) await configs.store('edge-1', content)
+    for (const content of ['1', '2', '3', '4', '5']) await configs.store('edge-1', content, DEFAULTS)
     expect(await db.configRevision.count()).toBe(4)
     expect(await desiredConfig(db, 'edge-1')).toEqual({ version: first, content: 'first' })
     expect(await desiredConfig(db, 'edge-2')).toBeNull()

@@ -12,6 +12,14 @@ export const configUpdate = defineWorkflow({
   .step('push', configPush, ({ input, render }) => ({ node: input.node, version: render.version }))
   .build()
 
+export const configRepush = defineWorkflow({
+  name: 'config.repush',
+  summary: 'Has a node that reports another configuration take the one it should have.',
+  input: configPush.input,
+})
+  .step('push', configPush, ({ input }) => ({ node: input.node, version: input.version }))
+  .build()
+
 // Holds no claims: access is published at once, whatever else is being done to a node; the latest version wins.
 export const configPublish = defineWorkflow({
   name: 'config.publish',

@@ -1,6 +1,6 @@
 import type { AnyWorkflow } from '../core/define-workflow.js'
 import { certificateRenew } from './certificate-renew.js'
-import { configPublish, configUpdate } from './config-publish.js'
+import { configPublish, configRepush, configUpdate } from './config-publish.js'
 import { nodeAdopt } from './node-adopt.js'
 import { nodeProvision } from './node-provision.js'
 import { nodeRelease } from './node-release.js'
@@ -8,6 +8,7 @@ import { nodeResurrect } from './node-resurrect.js'
 import { nodeRetire } from './node-retire.js'
 import { orphanParts, orphansRemove } from './orphans-remove.js'
 import { poolScaleIn, poolScaleOut } from './pool-scale.js'
+import { serviceApply, serviceRollout } from './service-rollout.js'
 
 /** Every workflow there is. What is not in this list cannot be started. */
 export const workflows: readonly AnyWorkflow[] = [
@@ -20,6 +21,9 @@ export const workflows: readonly AnyWorkflow[] = [
   nodeResurrect,
   configPublish,
   configUpdate,
+  configRepush,
+  serviceRollout,
+  serviceApply,
   certificateRenew,
   orphansRemove,
   ...orphanParts,

@@ -2,7 +2,7 @@ import type { InputOf } from '../core/define-job.js'
 import type { RunRequest } from '../core/define-schedule.js'
 import type { AnyWorkflow } from '../core/define-workflow.js'
 import { certificateRenew } from './certificate-renew.js'
-import { configPublish } from './config-publish.js'
+import { configPublish, configRepush } from './config-publish.js'
 import { nodeAdopt } from './node-adopt.js'
 import { nodeRelease } from './node-release.js'
 import { nodeResurrect } from './node-resurrect.js'
@@ -10,6 +10,7 @@ import { nodeRetire } from './node-retire.js'
 import type { Orphans } from './orphans.js'
 import { orphansRemove } from './orphans-remove.js'
 import { poolScaleIn, poolScaleOut } from './pool-scale.js'
+import { serviceRollout } from './service-rollout.js'
 
 /** A pool, as far as raising a node needs it. */
 interface Template {
@@ -72,6 +73,47 @@ export function resurrect(node: Omit<KnownNode, 'adopted'>, image: string, offer
 /** Makes a machine of the operator's a node. `hostKey` null: the one it shows at first contact is trusted. */
 export const adopt = (machine: InputOf<typeof nodeAdopt>): RunRequest =>
   request(nodeAdopt, machine, [machine.node], machine.pool)
+
+/** Has a node take the version that it should have. */
+export const repush = (node: string, version: string): RunRequest =>
+  request(configRepush, { node, version }, [], null)
+
+/** How a rollout goes. */
+export interface RolloutPlan {
+  service: string
+  snapshot: number
+  /** Nodes that beat, and those that do not: these hear of it with their first beat, and are waited for by nobody. */
+  ready: readonly string[]
+  absent: readonly string[]
+  /** canary: one, then a tenth, then the rest; all: at once, for what has proved good before. */
+  waves: 'canary' | 'all'
+  /** Seconds to look on after each wave but the last. */
+  watch: number
+  ignoreErrors: boolean
+}
+
+/** Rolls a snapshot out over nodes. It holds no claims: whoever publishes anew cancels it first. */
+export function rollout(plan: RolloutPlan): RunRequest {
+  const { service, snapshot, ready, absent, waves, watch, ignoreErrors } = plan
+  const ends = waves === 'all' ? [0, 0] : [1, 1 + Math.ceil(ready.length / 10)]
+  const [first, second] = ends.map(end => ready.slice(0, end)) as [string[], string[]]
+  const targets = (names: readonly string[]) => names.map(node => ({ node, wanted: { service, snapshot } }))
+  const input = {
+    ...{ service, snapshot, first, second, ignoreErrors },
+    canary: targets(first),
+    tenth: targets(second.slice(first.length)),
+    rest: targets([...ready.slice(second.length), ...absent]),
+    // Nothing is left to be saved by looking on.
+    firstSeconds: ready.length > first.length ? watch : 0,
+    secondSeconds: ready.length > second.length ? watch : 0,
+  }
+  return request(
+    serviceRollout,
+    waves === 'all' ? { ...input, firstSeconds: 0, secondSeconds: 0 } : input,
+    [],
+    null,
+  )
+}
 
 /** Publishes who may pass to these nodes (`fleet.publishable()`), of which there must be at least one. */
 export const publish = (nodes: readonly string[]): RunRequest =>

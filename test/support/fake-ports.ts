@@ -1,7 +1,7 @@
 import { PortError } from '../../src/core/errors.js'
 import type { Ports } from '../../src/ports/index.js'
 import { fakeCertificates, fakeCompute, fakeDns, fakeSsh } from './fake-providers.js'
-import { fakeConfigs, fakeFleet, fakeNodes, fakeShelf, fakeVault } from './fake-records.js'
+import { fakeConfigs, fakeFleet, fakeNodes, fakeServices, fakeShelf, fakeVault } from './fake-records.js'
 
 /** A fault of one call: `before` it has an effect, or `after` (the answer is lost). */
 interface Fault {
@@ -17,13 +17,15 @@ export const lost = (): PortError =>
 /** A world in memory: every port a fake, every call counted, any call made to fail. */
 export function fakeWorld() {
   const clock = { time: new Date('2026-01-01T00:00:00Z'), now: () => clock.time }
+  const nodes = fakeNodes()
   const fakes = {
     compute: fakeCompute(),
     dns: fakeDns(),
     certificates: fakeCertificates(clock),
     ssh: fakeSsh(),
     clock,
-    nodes: fakeNodes(),
+    nodes,
+    services: fakeServices(() => nodes.rows),
     certificateShelf: fakeShelf(),
     configs: fakeConfigs(),
     vault: fakeVault(),

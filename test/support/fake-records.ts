@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FleetBook } from '../../src/ports/fleet.js'
 import type { CertificateRecord, NodeBook, NodeFacts, NodeRecord } from '../../src/ports/records.js'
+import type { DriftingHost, DriftingNode, NodeRules } from '../../src/ports/services.js'
 
 const EMPTY = {
   ...{ state: 'provisioning' as const, reason: null, machine: null, ipv4: null, ipv6: null, ssh: null },
@@ -73,20 +74,58 @@ export function fakeShelf() {
 
 /** Configurations in the order they were stored. */
 export function fakeConfigs() {
-  const stored: { node: string; version: string; content: string }[] = []
+  const stored: {
+    node: string
+    version: string
+    content: string
+    service: string | null
+    snapshot: number | null
+  }[] = []
   const access: { hash: string; expiresAt: number }[] = []
   return {
     stored,
     access,
     accessList: async () => [...access],
-    async store(node: string, content: string) {
+    async store(
+      node: string,
+      content: string,
+      from: { service: string | null; snapshot: number | null } = { service: null, snapshot: null },
+    ) {
       const version = createHash('sha256').update(content).digest('hex')
-      stored.push({ node, version, content })
+      stored.push({ node, version, content, ...from })
       return version
     },
     read: async (node: string, version: string) =>
       stored.find(at => at.node === node && at.version === version)?.content ?? null,
     latest: async (node: string) => stored.findLast(at => at.node === node)?.version ?? null,
+  }
+}
+
+/** Services of which a test sets what is in force; every node has the rules of `rules`. */
+export function fakeServices(nodes: () => Map<string, NodeRecord>) {
+  const answers = {
+    rules: { service: null, snapshot: null, rules: {} } as NodeRules,
+    newest: null as number | null,
+    denials: { requests: 0, denied: 0 },
+    drifting: [] as DriftingNode[],
+    driftingHosts: [] as DriftingHost[],
+  }
+  const settled: { service: string; snapshot: number }[] = []
+  return {
+    answers,
+    settled,
+    rulesFor: async (_node: string, wanted: { service: string; snapshot: number } | null) => ({
+      ...answers.rules,
+      ...wanted,
+    }),
+    newest: async () => answers.newest,
+    nodes: async (names: readonly string[]) =>
+      [...nodes().values()].filter(node => names.includes(node.name)),
+    denials: async (_nodes: readonly string[], _from: Date, _to: Date) => answers.denials,
+    settle: async (service: string, snapshot: number) => void settled.push({ service, snapshot }),
+    drifting: async () => answers.drifting,
+    driftingHosts: async () => answers.driftingHosts,
+    settleHosts: async () => undefined,
   }
 }
 
