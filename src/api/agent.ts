@@ -1,18 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import express, { type Request, type RequestHandler, type Router } from 'express'
-import type { z } from 'zod'
+import express, { type RequestHandler, type Router } from 'express'
 import type { BeatQueue } from '../queue/heartbeats.js'
 import { enrolAgent, recordAck, registerAgent } from '../store/agents.js'
 import { desiredConfig } from '../store/configs.js'
 import { accessListId, createAgentAccess } from './agent-access.js'
 import type { AgentDirectory } from './agent-directory.js'
+import { reportsRouter } from './agent-reports.js'
 import { ackSchema, enrolSchema, registerSchema } from './agent-schemas.js'
 import { presentedToken } from './auth.js'
 import type { ApiDeps } from './deps.js'
 import type { FailedAuth } from './failed-auth.js'
 import { createHeartbeat } from './heartbeat.js'
-import type { BeatCounts } from './metrics.js'
-import { fieldErrors, invalid } from './mount.js'
+import type { Metrics } from './metrics.js'
+import { readBody } from './mount.js'
 import { Problem } from './problem.js'
 
 /** What serves the agents: their routes, and the handler of beats by itself, for the server to take a short cut. */
@@ -25,17 +25,25 @@ export interface AgentSide {
 /** Serves the agents on the machines. Their keys open nothing else, and no token of a person opens this. */
 export async function createAgentSide(
   deps: ApiDeps,
-  parts: { agents: AgentDirectory; failedAuth: FailedAuth; counts: BeatCounts },
+  parts: { agents: AgentDirectory; failedAuth: FailedAuth; metrics: Pick<Metrics, 'beats' | 'edges'> },
 ): Promise<AgentSide> {
-  const { agents, failedAuth, counts } = parts
+  const { agents, failedAuth, metrics } = parts
   const accessList = await accessListId(deps.ports.vault)
   const authenticate = createAuthenticate(agents, failedAuth)
   const add: BeatQueue['add'] = beat => deps.beats.add(beat)
-  const heartbeat = createHeartbeat({ agents, accessList, authenticate, key: presentedToken, add, counts })
+  const heartbeat = createHeartbeat({
+    agents,
+    accessList,
+    authenticate,
+    key: presentedToken,
+    add,
+    counts: metrics.beats,
+  })
   const router = createRouter(deps, authenticate, failedAuth)
   router.post('/heartbeat', (req, res) => heartbeat(req, res))
   const access = createAgentAccess({ db: deps.db, list: accessList, head: () => agents.accessHead() })
   router.get('/access', withNode(authenticate), access.serve)
+  router.use(reportsRouter(deps, withNode(authenticate), metrics.edges))
   return { router, heartbeat, close: () => access.close() }
 }
 
@@ -46,7 +54,7 @@ function createRouter(deps: ApiDeps, authenticate: FindNode, failedAuth: FailedA
   const router = express.Router()
   const json = express.json({ limit: '64kb', type: () => true })
   router.post('/enrol', json, async (req, res) => {
-    const { node, token } = read(enrolSchema, req)
+    const { node, token } = readBody(enrolSchema, req)
     const key = await enrolAgent(deps.db, node, token)
     if (key === null) {
       await failedAuth.count(req)
@@ -59,7 +67,7 @@ function createRouter(deps: ApiDeps, authenticate: FindNode, failedAuth: FailedA
     res.json({ key })
   })
   router.post('/register', withNode(authenticate), json, async (req, res) => {
-    requireOwn(read(registerSchema, req).node, res.locals.node)
+    requireOwn(readBody(registerSchema, req).node, res.locals.node)
     await registerAgent(deps.db, res.locals.node)
     res.json({ heartbeatInterval, missedBeats })
   })
@@ -71,7 +79,7 @@ function createRouter(deps: ApiDeps, authenticate: FindNode, failedAuth: FailedA
     res.type('json').send(`{"version":${JSON.stringify(config.version)},${config.content.slice(1)}`)
   })
   router.post('/ack', withNode(authenticate), json, async (req, res) => {
-    await recordAck(deps.db, res.locals.node, read(ackSchema, req))
+    await recordAck(deps.db, res.locals.node, readBody(ackSchema, req))
     res.status(204).end()
   })
   return router
@@ -94,12 +102,6 @@ const withNode =
     res.locals.node = await authenticate(req)
     next()
   }
-
-function read<T extends z.ZodObject>(schema: T, req: Request): z.output<T> {
-  const parsed = schema.safeParse(req.body ?? {})
-  if (!parsed.success) throw invalid(fieldErrors('body', parsed.error))
-  return parsed.data
-}
 
 function requireOwn(claimed: string, node: string): void {
   if (claimed !== node)

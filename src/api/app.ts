@@ -49,7 +49,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     () => forgetOldKeys(deps).catch(error => log.warn(`old idempotency keys stay: ${messageOf(error)}`)),
     HOUR,
   ).unref()
-  const agentSide = await createAgentSide(deps, { agents, failedAuth, counts: metrics.beats })
+  const agentSide = await createAgentSide(deps, { agents, failedAuth, metrics })
   const app = await buildApp(deps, { agentSide, failedAuth, metrics, closing: closing.signal })
   return {
     handler: withShortCut(app, agentSide.heartbeat, log),

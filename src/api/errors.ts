@@ -10,7 +10,7 @@ const PARSER: Record<string, [number, string, string]> = {
     'malformed-json',
     'The body is not valid JSON: check quotes, commas and braces.',
   ],
-  'entity.too.large': [413, 'body-too-large', 'The body is over 1 MB: send less at once.'],
+  'entity.too.large': [413, 'body-too-large', 'The body is too large: send less at once.'],
   'encoding.unsupported': [415, 'unsupported-encoding', 'Send the body plain or compressed with gzip.'],
   'charset.unsupported': [415, 'unsupported-charset', 'Send the body in UTF-8.'],
   'request.size.invalid': [400, 'incomplete-body', 'The body is shorter or longer than Content-Length says.'],

@@ -96,6 +96,13 @@ function parse(route: AnyRoute, req: Request): { params: never; query: never; bo
   return input
 }
 
+/** The body of a request by its schema. Throws 422. */
+export function readBody<T extends z.ZodObject>(schema: T, req: Request): z.output<T> {
+  const parsed = schema.safeParse(req.body ?? {})
+  if (!parsed.success) throw invalid(fieldErrors('body', parsed.error))
+  return parsed.data
+}
+
 /** The bad fields of a request, each with what would be right. */
 export const fieldErrors = (part: string, error: z.ZodError): FieldError[] =>
   error.issues.map(issue => ({

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { accessQuery } from './agent-access.js'
+import { sessionsSchema, telemetrySchema, usageSchema } from './agent-report-schemas.js'
 import { ackSchema, beatSchema, enrolSchema, registerSchema } from './agent-schemas.js'
 import type { AnyRoute } from './route.js'
 import { apiRoutes } from './routes.js'
@@ -70,7 +72,7 @@ function operation(route: AnyRoute): Json {
     tags: [route.tag],
     summary: route.summary,
     description: `Needs a token with the scope \`${route.scope}\`.`,
-    parameters: parameters(route),
+    parameters: [...listed(route.params, 'path'), ...listed(route.query, 'query'), ...keyOf(route)],
     ...(route.body && { requestBody: { required: true, content: jsonContent(route.body, 'input') } }),
     responses: {
       ...(route.preview && {
@@ -108,20 +110,21 @@ function refusals(route: AnyRoute): Json {
 
 const answerStarts = (route: AnyRoute): boolean => route.answer.status === 202
 
-function parameters(route: AnyRoute): Json[] {
-  const listed = (schema: z.ZodObject | undefined, place: 'path' | 'query') => {
-    if (!schema) return []
-    const { properties = {}, required = [] } = toSchema(schema, 'input') as {
-      properties?: Record<string, Json>
-      required?: string[]
-    }
-    return Object.entries(properties).map(([name, property]) => ({
-      name,
-      in: place,
-      required: place === 'path' || required.includes(name),
-      schema: property,
-    }))
+function listed(schema: z.ZodObject | undefined, place: 'path' | 'query'): Json[] {
+  if (!schema) return []
+  const { properties = {}, required = [] } = toSchema(schema, 'input') as {
+    properties?: Record<string, Json>
+    required?: string[]
   }
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: property,
+  }))
+}
+
+function keyOf(route: AnyRoute): Json[] {
   const key = {
     name: 'Idempotency-Key',
     in: 'header',
@@ -129,11 +132,7 @@ function parameters(route: AnyRoute): Json[] {
     description: 'Repeating the request with the same key gives the first answer and no second effect.',
     schema: { type: 'string', maxLength: 255 },
   }
-  return [
-    ...listed(route.params, 'path'),
-    ...listed(route.query, 'query'),
-    ...(route.action === undefined ? [] : [key]),
-  ]
+  return route.action === undefined ? [] : [key]
 }
 
 /** The protocol of the agents, served apart from the routes for people. */
@@ -149,31 +148,52 @@ function agentPaths(): Record<string, Json> {
     responses: { ...responses, default: problem('refused') },
   })
   const version = z.string().nullable()
-  const access = z.record(z.string(), z.int()).describe('SHA-256 of a token -> end, epoch seconds (0: none)')
+  const log = {
+    list: z.string().describe('id of the list'),
+    seq: z.int().describe('number of its last change'),
+  }
+  const entry4 = z.tuple([z.string(), z.int(), z.int(), z.enum(['ok', 'off', 'over'])])
+  const access = z
+    .record(z.string(), entry4.nullable())
+    .describe(
+      'SHA-256 of a token -> [user, end (epoch seconds, 0: none), devices (0: any number), state]; null: gone',
+    )
+  const news = z.object({ ...log, from: z.int().optional(), full: z.boolean(), access })
+  const config = z.looseObject({ version: z.string() })
+  const elsewhere = z
+    .record(z.string(), z.array(z.tuple([z.string(), z.int()])))
+    .describe('user -> [device, since (epoch seconds)] on other nodes')
   const key = z.object({ key: z.string() })
   const pace = z.object({ heartbeatInterval: z.number().describe('seconds'), missedBeats: z.int() })
+  const last = ok(z.object({ seq: z.int() }), 'the last batch of this stream that is counted')
+  const beat = ok(z.object({ configVersion: version, access: z.object(log) }), 'what the node should have')
   const base = '/api/v1/agent'
   return {
     [`${base}/enrol`]: {
       post: entry('Trades a one-time token for a key.', ok(key, 'the key'), enrolSchema, []),
     },
     [`${base}/register`]: { post: entry('Begins to beat.', ok(pace, 'how often to beat'), registerSchema) },
-    [`${base}/heartbeat`]: {
-      post: entry(
-        'A beat; answered once it is queued.',
-        ok(z.object({ configVersion: version }), 'the version that the node should have'),
-        beatSchema,
-      ),
+    [`${base}/heartbeat`]: { post: entry('A beat; answered once it is queued.', beat, beatSchema) },
+    [`${base}/access`]: {
+      get: {
+        ...entry(
+          'Who may pass: what changed since a number, or all.',
+          ok(news, 'the changes, or the whole list'),
+        ),
+        parameters: listed(accessQuery, 'query'),
+      },
     },
     [`${base}/config`]: {
-      get: entry(
-        'The configuration of the node.',
-        ok(z.object({ version: z.string(), access }), 'the configuration'),
-      ),
+      get: entry('The configuration of the node.', ok(config, 'the configuration')),
     },
     [`${base}/ack`]: {
       post: entry('Whether a configuration was applied.', { 204: { description: 'noted' } }, ackSchema),
     },
+    [`${base}/usage`]: { post: entry('What users used; counted once.', last, usageSchema) },
+    [`${base}/sessions`]: {
+      post: entry('All live sessions of the node.', ok(z.object({ elsewhere }), 'others'), sessionsSchema),
+    },
+    [`${base}/telemetry`]: { post: entry('What passed and what was refused.', last, telemetrySchema) },
   }
 }
 

@@ -2,6 +2,7 @@ import type { NodeState } from '../ports/records.js'
 import type { Db } from './client.js'
 import type { Node } from './generated/client.js'
 import { toRecord } from './node-book.js'
+import { bucketOf } from './samples.js'
 
 /** A node as people and programs see it: no key, no token, no hash of either. Times are ISO 8601. */
 export interface NodeView {
@@ -90,7 +91,8 @@ const BEATS = `
   SELECT value ->> 'node' AS node, min(value ->> 'seq', 2147483647) AS seq, value ->> 'cpu' AS cpu, value ->> 'mem' AS mem,
     value ->> 'rxBps' AS rx, value ->> 'txBps' AS tx, min(value ->> 'connections', 2147483647) AS connections,
     value ->> 'configVersion' AS version, value ->> 'accessList' AS list,
-    min(value ->> 'accessSeq', 2147483647) AS change, value ->> 'at' AS at, value ->> 'newLife' AS "newLife"
+    min(value ->> 'accessSeq', 2147483647) AS change, value ->> 'at' AS at, value ->> 'newLife' AS "newLife",
+    value ->> 'minute' AS minute
   FROM json_each(?)`
 // Which beats count: `b` is a beat, `n` the node as it stood before.
 const NEWS = `n.name = b.node AND (n."lastBeatAt" IS NULL OR b.seq > n."lastSeq" OR n."lastBeatAt" < b."newLife")`
@@ -101,6 +103,16 @@ SELECT 'node-back:' || n.name || ':' || n.incarnation || ':' || n."deadAt", 'nod
   n.name || ' beats again', b.at
 FROM (${BEATS}) b JOIN "Node" n ON ${NEWS} WHERE n.state = 'dead'`
 
+// Absurd traffic of one agent must not spoil the sums of its pool.
+const SAMPLE = `
+INSERT INTO "Sample" (seconds, scope, name, at, connections, cpu, mem, "rxBps", "txBps", weight)
+SELECT 60, 'node', n.name, b.minute, b.connections, min(b.cpu, 1), min(b.mem, 1), min(b.rx, 1e12), min(b.tx, 1e12), 1
+FROM (${BEATS}) b JOIN "Node" n ON ${NEWS} WHERE true
+ON CONFLICT DO UPDATE SET connections = (connections * weight + excluded.connections) / (weight + 1),
+  cpu = (cpu * weight + excluded.cpu) / (weight + 1), mem = (mem * weight + excluded.mem) / (weight + 1),
+  "rxBps" = ("rxBps" * weight + excluded."rxBps") / (weight + 1),
+  "txBps" = ("txBps" * weight + excluded."txBps") / (weight + 1), weight = weight + 1`
+
 const RECORD = `
 UPDATE "Node" AS n SET "lastSeq" = b.seq, "lastBeatAt" = b.at, cpu = b.cpu, mem = b.mem, "rxBps" = b.rx, "txBps" = b.tx,
   connections = b.connections, "configVersion" = b.version, "accessList" = b.list, "accessSeq" = b.change,
@@ -110,7 +122,8 @@ FROM (${BEATS}) b WHERE ${NEWS}`
 
 /**
  * Records beats of any number of nodes at once; of several from one node the latest counts, and a beat recorded
- * before changes nothing. A dead node that beats is ready again, and the operators are told once.
+ * before changes nothing. A dead node that beats is ready again, and the operators are told once. The load goes into
+ * the node's minute.
  */
 export async function recordBeats(db: Db, beats: readonly Beat[]): Promise<void> {
   const latest = new Map<string, Beat>()
@@ -124,9 +137,14 @@ export async function recordBeats(db: Db, beats: readonly Beat[]): Promise<void>
       ...beat,
       at: sqlTime(beat.at),
       newLife: sqlTime(beat.at - NEW_LIFE_MS),
+      minute: bucketOf(beat.at, 60),
     })),
   )
-  await db.$transaction([db.$executeRawUnsafe(TELL_BACK, rows), db.$executeRawUnsafe(RECORD, rows)])
+  await db.$transaction([
+    db.$executeRawUnsafe(TELL_BACK, rows),
+    db.$executeRawUnsafe(SAMPLE, rows),
+    db.$executeRawUnsafe(RECORD, rows),
+  ])
 }
 
 /** A time as the database keeps it, so that text compares as time. */
