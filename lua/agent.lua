@@ -12,7 +12,7 @@ local watch = require "watch"
 
 -- Until all of its parts are there.
 local found, reports = pcall(require, "reports")
-if not found then
+if not found or not ngx.shared.usage then
     reports = { start = function() end, set_intervals = function() end }
 end
 

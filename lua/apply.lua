@@ -42,11 +42,21 @@ local function fault_in(text)
     local lines = {}
     for line in gmatch(text, "[^\n]+") do
         if find(line, "[emerg]", 1, true) then
-            lines[#lines + 1] = gsub(line, "^.*(%[emerg%])", "%1")
+            lines[#lines + 1] = gsub(line, "^.*%[emerg%]%s*[%d#]*:?%s*", "[emerg] ")
         end
     end
     local fault = #lines > 0 and concat(lines, "; ") or text
     return utils.clean(fault == "" and "nginx gave no reason" or fault, ERROR_LIMIT)
+end
+
+-- Whether nginx has given up: only a port that is taken does it try again.
+local function has_given_up(text)
+    for line in gmatch(text, "[^\n]*%[emerg%][^\n]*") do
+        if not find(line, "bind() to", 1, true) then
+            return true
+        end
+    end
+    return false
 end
 
 -- Which of {name = text} differ from what is on the disk: a sorted list of {path, name, text, old?}.
@@ -229,11 +239,14 @@ local function reload()
     if not ok then
         return nil, err
     end
-    for _ = 1, RELOAD_SECONDS * 50 do
+    for _ = 1, RELOAD_SECONDS * 10 do
         if ngx.worker.exiting() then
             return true
         end
-        ngx.sleep(0.02)
+        if has_given_up(new_log(log, from)) then
+            break
+        end
+        ngx.sleep(0.1)
     end
     return nil, fault_in(new_log(log, from))
 end

@@ -11,6 +11,7 @@ local utils = require "utils"
 local ngx = ngx
 local floor = math.floor
 local format = string.format
+local max = math.max
 local min = math.min
 local pairs = pairs
 local pcall = pcall
@@ -24,12 +25,17 @@ local PREFIX = "lazarus agent: "
 local USERS_IN_BATCH = 2000
 local BATCHES_AT_ONCE = 50
 local SESSIONS_IN_CALL = 10000
+local SOON = 2 -- seconds between two reports of sessions that change all the time
 local TELEMETRY_AT_ONCE = 5
 local PENDING, TELEMETRY_STREAM, TELEMETRY_SEQ = "telemetry_pending", "telemetry_stream", "telemetry_seq"
 
 local intervals = { usage = 10, sessions = 30, telemetry = 60 }
 
 local complain = utils.announcer(PREFIX)
+
+local function list_of(entries)
+    return #entries > 0 and entries or cjson.empty_array
+end
 
 local _M = {}
 
@@ -114,20 +120,22 @@ local function report_usage(peer)
     return send_usage(peer)
 end
 
+-- `more` tells that others follow (true) or came before (false); nil: these are all.
 local function send_sessions(peer, sessions, first)
-    local part = {}
-    for i = first, min(first + SESSIONS_IN_CALL - 1, #sessions) do
+    local last = min(first + SESSIONS_IN_CALL - 1, #sessions)
+    local part, more = {}, nil
+    for i = first, last do
         part[#part + 1] = sessions[i]
     end
-    local more = first + SESSIONS_IN_CALL <= #sessions
-    local list = #part > 0 and part or cjson.empty_array
-    return control_plane.report(peer, "sessions", cjson.encode { sessions = list, more = more or nil })
+    if #sessions > SESSIONS_IN_CALL then
+        more = last < #sessions
+    end
+    return control_plane.report(peer, "sessions", cjson.encode { sessions = list_of(part), more = more })
 end
 
-local function report_sessions(peer)
-    local sessions, elsewhere = session_checker.list(), {}
-    local first = 1
-    repeat
+local function send_all_sessions(peer, sessions)
+    local elsewhere = {}
+    for first = 1, max(1, #sessions), SESSIONS_IN_CALL do
         local answer, err = send_sessions(peer, sessions, first)
         if not answer then
             return nil, err
@@ -135,10 +143,25 @@ local function report_sessions(peer)
         for user, devices in pairs(type(answer.elsewhere) == "table" and answer.elsewhere or {}) do
             elsewhere[user] = devices
         end
-        first = first + SESSIONS_IN_CALL
-    until first > #sessions
+    end
+    -- Of those who are nowhere else the answer says nothing.
+    for i = 1, #sessions do
+        elsewhere[sessions[i].user] = elsewhere[sessions[i].user] or {}
+    end
     session_checker.put_elsewhere(elsewhere)
     return true
+end
+
+local reported = { at = -3600, changes = 0 }
+
+local function report_sessions(peer)
+    local now, changes = utils.uptime(), session_checker.changes()
+    local soon = changes ~= reported.changes and now - reported.at >= SOON
+    if not soon and now - reported.at < intervals.sessions then
+        return true
+    end
+    reported.at, reported.changes = now, changes
+    return send_all_sessions(peer, session_checker.list())
 end
 
 -- Telemetry lives in memory as its numbers do: both begin anew with nginx.
@@ -161,8 +184,8 @@ local function next_telemetry()
     local text = cjson.encode {
         stream = telemetry_stream(),
         seq = state:incr(TELEMETRY_SEQ, 1, 0),
-        access = #batch.access > 0 and batch.access or cjson.empty_array,
-        blocked = #batch.blocked > 0 and batch.blocked or cjson.empty_array,
+        access = list_of(batch.access),
+        blocked = list_of(batch.blocked),
         dropped = batch.dropped,
     }
     local ok, err = cache:safe_set(PENDING, text)
@@ -219,7 +242,7 @@ local function turn(premature, name, peer)
     else
         complain(name, ngx.INFO, "reporting " .. name .. " works")
     end
-    _M.plan(name, peer, intervals[name])
+    _M.plan(name, peer, name == "sessions" and min(1, intervals.sessions) or intervals[name])
 end
 
 function _M.plan(name, peer, seconds)
@@ -229,7 +252,7 @@ function _M.plan(name, peer, seconds)
     end
 end
 
--- Starts them for `peer` ({url, key}, which the agent fills), not all at the same moment, and not on all nodes.
+-- Starts them in this worker for `peer` ({url, key}, which the agent fills), not all at the same moment, and not on all nodes.
 function _M.start(peer)
     for name in pairs(runs) do
         _M.plan(name, peer, intervals[name] * random())

@@ -80,7 +80,11 @@ local function store(batch)
         return nil, err
     end
     local seq = found.last + 1
-    local text = cjson.encode { stream = id, seq = seq, day = batch.day, users = batch.users }
+    local text
+    text, err = cjson.encode { stream = id, seq = seq, day = batch.day, users = batch.users }
+    if not text then
+        return nil, err
+    end
     return files.write_private(path_of(seq, ".json"), text)
 end
 

@@ -32,6 +32,8 @@ export interface RunningEdge {
   start(): Promise<void>
   stop(signal?: NodeJS.Signals): Promise<void>
   reload(): void
+  /** Process ids of the workers. */
+  workers(): number[]
 }
 
 const pairs = new Map<string, TlsPair>()
@@ -93,10 +95,27 @@ export async function layOut(
   return { root, edge }
 }
 
-/** The agent's folder belongs to nginx's workers; without root, nginx runs as us anyway. */
+/** Everything belongs to whom nginx runs as; without root, that is us anyway. */
 export function settle(root: string): void {
   chmodSync(join(root, 'agent'), 0o700)
-  if (process.getuid?.() === 0) execFileSync('chown', ['-R', 'www-data:www-data', join(root, 'agent')])
+  if (process.getuid?.() === 0) execFileSync('chown', ['-R', 'www-data:www-data', root])
+}
+
+const CAPABILITY = ['--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service']
+const UNPRIVILEGED = [
+  'setpriv',
+  '--reuid',
+  'www-data',
+  '--regid',
+  'www-data',
+  '--clear-groups',
+  ...CAPABILITY,
+]
+
+/** nginx as on a machine: all of it without privileges, so that its workers may signal its master. */
+const nginxArgv = (...words: string[]): [string, string[]] => {
+  const [program = '', ...argv] = [...(process.getuid?.() === 0 ? UNPRIVILEGED : []), 'nginx', ...words]
+  return [program, argv]
 }
 
 /** What `nginx -t` says about an edge's files; throws when they would not work. */
@@ -145,7 +164,7 @@ export async function startEdge(...what: Parameters<typeof layOut>): Promise<Run
     pid: () => nginx?.pid ?? 0,
     start: async () => {
       const argv = ['-p', `${root}/nginx/`, '-c', 'nginx.conf', '-g', `${LOAD} daemon off;`]
-      nginx = spawn('nginx', argv, { stdio: ['ignore', 'pipe', 'pipe'] })
+      nginx = spawn(...nginxArgv(...argv), { stdio: ['ignore', 'pipe', 'pipe'] })
       const collect = (part: Buffer) => {
         streams += part.toString()
       }
@@ -163,6 +182,10 @@ export async function startEdge(...what: Parameters<typeof layOut>): Promise<Run
       await ended
     },
     reload: () => void process.kill(running.pid(), 'SIGHUP'),
+    workers: () => {
+      const children = readFileSync(`/proc/${running.pid()}/task/${running.pid()}/children`, 'utf8')
+      return children.trim().split(' ').map(Number)
+    },
   }
   started.push(running)
   await running.start()
