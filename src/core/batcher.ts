@@ -1,36 +1,24 @@
+interface Entry<Item, Answer> {
+  item: Item
+  resolve: (answer: Answer) => void
+  reject: (error: unknown) => void
+}
+
 /**
- * Collects calls and hands them over together: whatever arrives while one batch is at work forms the next.
+ * Collects calls and hands them over together: whatever arrives while one batch is at work forms the next, up to `max`.
  * `work` answers in the order of its items; when it throws, every caller of that batch gets the error.
  */
 export function createBatcher<Item, Answer>(
   work: (items: Item[]) => Promise<Answer[]>,
-  options: {
-    max?: number /** Items with equal keys never share a batch. */
-    apart?: (item: Item) => string
-  } = {},
+  { max = 500 }: { max?: number } = {},
 ): (item: Item) => Promise<Answer> {
-  const max = options.max ?? 500
-  let waiting: { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = []
+  let waiting: Entry<Item, Answer>[] = []
   let busy = false
 
-  function take() {
-    const keys = new Set<string>()
-    const batch: typeof waiting = []
-    const rest: typeof waiting = []
-    for (const entry of waiting) {
-      const key = options.apart?.(entry.item)
-      const fits = batch.length < max && (key === undefined || !keys.has(key))
-      if (key !== undefined) keys.add(key)
-      ;(fits ? batch : rest).push(entry)
-    }
-    waiting = rest
-    return batch
-  }
-
   async function drain(): Promise<void> {
-    busy = true
     while (waiting.length > 0) {
-      const batch = take()
+      const batch = waiting.slice(0, max)
+      waiting = waiting.slice(max)
       try {
         const answers = await work(batch.map(entry => entry.item))
         for (const [index, entry] of batch.entries()) entry.resolve(answers[index] as Answer)

@@ -1,11 +1,13 @@
 import { chmodSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
+import Database from 'better-sqlite3'
 import { PrismaClient } from './generated/client.js'
 import { applyMigrations } from './migrate.js'
+import { createStatements, type Statements } from './statements.js'
 
 /** The database handle that every function in this folder takes first. */
-export type Db = PrismaClient
+export type Db = PrismaClient & { readonly statements: Statements }
 
 /**
  * Opens the database file, making it and its directory when missing, and applies the committed migrations.
@@ -17,7 +19,25 @@ export async function openDatabase(file: string): Promise<Db> {
   applyMigrations(file)
   // Whatever the mode of a directory that was there before: nobody else reads who holds which token.
   chmodSync(file, 0o600)
-  const db = new PrismaClient({ adapter: new PrismaBetterSqlite3({ url: `file:${file}`, timeout: 5_000 }) })
-  await db.$queryRawUnsafe('PRAGMA synchronous = NORMAL')
-  return db
+  const adapter = new OpenAdapter({ url: `file:${file}`, timeout: 5_000 })
+  const client = new PrismaClient({ adapter })
+  await client.$queryRawUnsafe('PRAGMA synchronous = NORMAL')
+  return Object.assign(client, { statements: createStatements(adapter.connection()) })
+}
+
+/** Prisma's adapter, which keeps its connection to itself, but for that. */
+class OpenAdapter extends PrismaBetterSqlite3 {
+  #connection: unknown
+
+  override async connect() {
+    const connected = await super.connect()
+    this.#connection = Reflect.get(connected, 'client')
+    return connected
+  }
+
+  /** The connection of the client that was made with this adapter and has been used. */
+  connection(): Database.Database {
+    if (this.#connection instanceof Database) return this.#connection
+    throw new Error("Prisma's adapter holds its connection in another place than it used to")
+  }
 }

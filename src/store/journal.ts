@@ -1,6 +1,5 @@
-import { createBatcher } from '../core/batcher.js'
 import type { Db } from './client.js'
-import { Prisma } from './generated/client.js'
+import type { Row, Run } from './statements.js'
 
 /** A step that may run now, with everything its job needs. */
 export interface BegunStep {
@@ -51,17 +50,16 @@ export interface Journal {
 }
 
 // The position in the run's event stream: one more than anything written before.
-const nextRev = Prisma.sql`(SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")`
-const list = (ids: string) => Prisma.sql`(SELECT value FROM json_each(${ids}))`
-const runsOf = (ids: string) => Prisma.sql`(SELECT "runId" FROM "Step" WHERE id IN ${list(ids)})`
+const NEXT_REV = `(SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")`
+const THE_RUN = '(SELECT "runId" FROM "Step" WHERE id = @id)'
 
-const begin = (at: { ids: string; owner: string; now: number; until: number; stamp: string }) => Prisma.sql`
-UPDATE "Step" SET status = 'running', lease = ${at.owner}, "leaseUntil" = ${at.until},
-  attempts = attempts + (status <> 'waiting'), "triedAt" = CASE status WHEN 'waiting' THEN "triedAt" ELSE ${at.now} END,
-  "startedAt" = coalesce("startedAt", ${at.stamp}), "endedAt" = NULL, "errorCode" = NULL, "errorText" = NULL, rev = ${nextRev}
-WHERE id IN ${list(at.ids)}
-  AND status IN ('pending', 'running', 'waiting', 'retrying', 'failed') AND "leaseUntil" < ${at.now}
-  AND NOT EXISTS (SELECT 1 FROM "Step" o WHERE o.key = "Step".key AND o."leaseUntil" >= ${at.now})
+const BEGIN = `
+UPDATE "Step" SET status = 'running', lease = @owner, "leaseUntil" = @until,
+  attempts = attempts + (status <> 'waiting'), "triedAt" = CASE status WHEN 'waiting' THEN "triedAt" ELSE @now END,
+  "startedAt" = coalesce("startedAt", @stamp), "endedAt" = NULL, "errorCode" = NULL, "errorText" = NULL, rev = ${NEXT_REV}
+WHERE id = @id
+  AND status IN ('pending', 'running', 'waiting', 'retrying', 'failed') AND "leaseUntil" < @now
+  AND NOT EXISTS (SELECT 1 FROM "Step" o WHERE o.key = "Step".key AND o."leaseUntil" >= @now)
   AND NOT EXISTS (SELECT 1 FROM json_each("Step".after) a LEFT JOIN "Step" d
     ON d.id = "Step"."runId" || '.' || a.value WHERE d.status IS NOT 'succeeded')
   AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind AND r."endedAt" IS NULL)
@@ -72,104 +70,83 @@ RETURNING id, "runId", path, kind, job, key, input, attempts, "triedAt",
     JOIN "Step" d ON d.id = "Step"."runId" || '.' || a.value) AS outputs,
   (SELECT d.output FROM "Step" d WHERE "Step".kind = 'undo' AND d.id = "Step"."runId" || substr("Step".path, 5)) AS "doneOutput"`
 
-const refusal = (ids: string) => Prisma.sql`
-SELECT s.id, s.status, s.output, r.direction = s.kind AND r."endedAt" IS NULL AS "on",
+const REFUSAL = `
+SELECT s.status, s.output, r.direction = s.kind AND r."endedAt" IS NULL AS "on",
   (SELECT max(o."leaseUntil") FROM "Step" o WHERE o.key = s.key) AS held
-FROM "Step" s JOIN "Run" r ON r.id = s."runId" WHERE s.id IN ${list(ids)}`
+FROM "Step" s JOIN "Run" r ON r.id = s."runId" WHERE s.id = @id`
 
 // A run works while no step of its direction has given up.
-const runsAtWork = (ids: string, stamp: string) => Prisma.sql`
-UPDATE "Run" SET status = iif(direction = 'do', 'running', 'cancelling'), error = NULL, "startedAt" = coalesce("startedAt", ${stamp})
-WHERE id IN ${runsOf(ids)} AND status IN ('queued', 'failed') AND "endedAt" IS NULL
+const RUN_AT_WORK = `
+UPDATE "Run" SET status = iif(direction = 'do', 'running', 'cancelling'), error = NULL, "startedAt" = coalesce("startedAt", @stamp)
+WHERE id = ${THE_RUN} AND status IN ('queued', 'failed') AND "endedAt" IS NULL
   AND NOT EXISTS (SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed')`
 
-const finish = (ends: string, owner: string, stamp: string) => Prisma.sql`
-UPDATE "Step" SET status = iif(kind = (SELECT direction FROM "Run" r WHERE r.id = "runId") OR f.value ->> 'status' = 'succeeded',
-    f.value ->> 'status', 'cancelled'), output = coalesce(f.value ->> 'output', output), "leaseUntil" = 0,
-  "errorCode" = f.value ->> 'errorCode', "errorText" = f.value ->> 'errorText', rev = ${nextRev},
-  "endedAt" = iif(f.value ->> 'status' IN ('succeeded', 'failed'), ${stamp}, NULL),
-  progress = iif(f.value ->> 'status' = 'succeeded', 1, iif(f.value ->> 'note' IS NULL, progress, 0)),
-  note = iif(f.value ->> 'status' = 'succeeded', NULL, coalesce(f.value ->> 'note', note))
-FROM json_each(${ends}) f WHERE "Step".id = f.value ->> 'id' AND "Step".lease = ${owner} AND "Step".status = 'running'
-RETURNING "Step".id`
+// A step that went on working while its run turned around ends as cancelled, unless it was done all the same.
+const FINISH = `
+UPDATE "Step" SET
+  status = iif(kind = (SELECT direction FROM "Run" r WHERE r.id = "runId") OR @status = 'succeeded', @status, 'cancelled'),
+  output = coalesce(@output, output), "leaseUntil" = 0, "errorCode" = @errorCode, "errorText" = @errorText, rev = ${NEXT_REV},
+  "endedAt" = iif(@status IN ('succeeded', 'failed'), @stamp, NULL),
+  progress = iif(@status = 'succeeded', 1, iif(@note IS NULL, progress, 0)),
+  note = iif(@status = 'succeeded', NULL, coalesce(@note, note))
+WHERE id = @id AND lease = @owner AND status = 'running'
+RETURNING id`
 
-const runsFailed = (ids: string) => Prisma.sql`
+const RUN_FAILED = `
 UPDATE "Run" SET status = 'failed', error = (SELECT json_object('step', s.path, 'code', s."errorCode", 'message', s."errorText")
   FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed' ORDER BY s."endedAt" LIMIT 1)
-WHERE id IN ${runsOf(ids)} AND "endedAt" IS NULL AND status <> 'failed'
+WHERE id = ${THE_RUN} AND "endedAt" IS NULL AND status <> 'failed'
   AND EXISTS (SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status = 'failed')
 RETURNING id`
 
-const progress = (steps: string) => Prisma.sql`
-UPDATE "Step" SET progress = p.value ->> 'part', note = p.value ->> 'note', rev = ${nextRev}
-FROM json_each(${steps}) p WHERE "Step".id = p.value ->> 'id' AND "Step".status = 'running'`
+const PROGRESS = `
+UPDATE "Step" SET progress = @part, note = @note, rev = ${NEXT_REV} WHERE id = @id AND status = 'running'`
 
-const renewal = (ids: string, owner: string, until: number) => Prisma.sql`
-UPDATE "Step" SET "leaseUntil" = ${until}
-WHERE id IN ${list(ids)} AND lease = ${owner} AND status = 'running'
+const RENEW = `
+UPDATE "Step" SET "leaseUntil" = @until
+WHERE id = @id AND lease = @owner AND status = 'running'
   AND EXISTS (SELECT 1 FROM "Run" r WHERE r.id = "Step"."runId" AND r.direction = "Step".kind)
 RETURNING id`
-
-type Row = Record<string, unknown>
 
 /**
  * The journal of one process. `owner` must be new with every start; a lease is believed for `lease` milliseconds.
  * `onFailed` hears of every run that just became failed.
  */
 export function createJournal(
-  db: Db,
-  options: { owner: string; lease: number; onFailed?: (run: string) => void },
+  { statements }: Db,
+  { owner, lease, onFailed }: { owner: string; lease: number; onFailed?: (run: string) => void },
 ): Journal {
-  const query = (sql: Prisma.Sql) => db.$queryRaw<Row[]>(sql)
   const stamp = () => new Date().toISOString()
 
-  async function beginAll(steps: { id: string; key: string }[]): Promise<Begin[]> {
-    const ids = JSON.stringify(steps.map(step => step.id))
+  function begin(run: Run, id: string): Begin {
     const now = Date.now()
-    const rows = await query(
-      begin({ ids, owner: options.owner, now, until: now + options.lease, stamp: stamp() }),
-    )
-    const begun = new Map(rows.map(row => [row.id as string, readBegun(row)]))
-    const resting = rows.filter(row => row.runRests).map(row => row.id)
-    if (resting.length > 0) await query(runsAtWork(JSON.stringify(resting), stamp()))
-    const refused = steps.filter(step => !begun.has(step.id)).map(step => step.id)
-    const reasons = refused.length === 0 ? [] : await query(refusal(JSON.stringify(refused)))
-    const refusals = new Map(reasons.map(row => [row.id as string, readRefusal(row, now)]))
-    return steps.map(({ id }) => {
-      const step = begun.get(id)
-      return step ? { outcome: 'begun', step } : (refusals.get(id) ?? { outcome: 'off' })
-    })
+    const [row] = run(BEGIN, { id, owner, now, until: now + lease, stamp: stamp() })
+    if (row?.runRests) run(RUN_AT_WORK, { id, stamp: stamp() })
+    if (row) return { outcome: 'begun', step: readBegun(row) }
+    const [refused] = run(REFUSAL, { id })
+    return refused ? readRefusal(refused, now) : { outcome: 'off' }
   }
 
-  async function finishAll(ends: Finish[]): Promise<boolean[]> {
-    const rows = ends.map(end => ({
-      ...end,
-      output: end.output === undefined ? undefined : JSON.stringify(end.output),
-    }))
-    const written = await query(finish(JSON.stringify(rows), options.owner, stamp()))
-    const ids = new Set(written.map(row => row.id as string))
-    const failed = ends.filter(end => end.status === 'failed' && ids.has(end.id)).map(end => end.id)
-    if (failed.length > 0) {
-      for (const run of await query(runsFailed(JSON.stringify(failed)))) options.onFailed?.(run.id as string)
-    }
-    return ends.map(end => ids.has(end.id))
-  }
-
-  async function progressAll(steps: { id: string; part: number; note: string }[]): Promise<undefined[]> {
-    const latest = new Map(steps.map(step => [step.id, step]))
-    await query(progress(JSON.stringify([...latest.values()])))
-    return steps.map(() => undefined)
+  /** Whether it was written, and the run that has failed with it. */
+  function finish(run: Run, end: Finish): { kept: boolean; failed?: Row | undefined } {
+    const { id, status, errorCode = null, errorText = null, note = null } = end
+    const output = end.output === undefined ? null : JSON.stringify(end.output)
+    const kept =
+      run(FINISH, { id, status, output, errorCode, errorText, note, owner, stamp: stamp() }).length > 0
+    return { kept, failed: kept && status === 'failed' ? run(RUN_FAILED, { id })[0] : undefined }
   }
 
   return {
-    // Two steps of one key in one statement would not see each other's lock.
-    begin: createBatcher(beginAll, { apart: step => step.key }),
-    finish: createBatcher(finishAll, { apart: end => end.id }),
-    progress: createBatcher(progressAll),
-    async renew(ids) {
-      const kept = await query(renewal(JSON.stringify(ids), options.owner, Date.now() + options.lease))
-      const held = new Set(kept.map(row => row.id))
-      return ids.filter(id => !held.has(id))
+    begin: ({ id }) => statements.write(run => begin(run, id)),
+    async finish(end) {
+      const { kept, failed } = await statements.write(run => finish(run, end))
+      if (failed) onFailed?.(failed.id as string)
+      return kept
+    },
+    progress: step => statements.write(run => void run(PROGRESS, step)),
+    renew(ids) {
+      const until = Date.now() + lease
+      return statements.write(run => ids.filter(id => run(RENEW, { id, owner, until }).length === 0))
     },
   }
 }

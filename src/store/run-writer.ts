@@ -1,8 +1,7 @@
-import { createBatcher } from '../core/batcher.js'
 import type { RunPlan } from '../core/plan.js'
 import type { Db } from './client.js'
-import { Prisma } from './generated/client.js'
-import { insertSteps, type StepRow, stepRows } from './step-rows.js'
+import type { Run } from './statements.js'
+import { INSERT_STEP, type StepRow, stepRows } from './step-rows.js'
 
 export interface NewRun {
   id: string
@@ -26,7 +25,7 @@ export class ClaimTaken extends Error {
   }
 }
 
-/** Begins and ends runs, many at a time. */
+/** Begins and ends runs. */
 export interface RunWriter {
   /** Stores a run with its whole plan and its claims, all or nothing. Throws `ClaimTaken`. */
   insert(run: NewRun): Promise<StepRow[]>
@@ -35,68 +34,52 @@ export interface RunWriter {
 }
 
 export function createRunWriter(db: Db): RunWriter {
-  const insert = createBatcher<NewRun & { rows: StepRow[] }, boolean>(runs => insertAll(db, runs), {
-    max: 100,
-  })
   return {
     async insert(run) {
       const rows = stepRows(run.id, run.plan.steps)
-      if (await insert({ ...run, rows })) return rows
+      if (await db.statements.write(write => insert(write, run, rows))) return rows
       const holder = await db.claim.findFirst({
         where: { target: { in: [...run.claims] }, runId: { not: run.id } },
       })
       throw new ClaimTaken(holder?.target ?? run.claims.join(', '), holder?.runId ?? 'that has just ended')
     },
-    settle: createBatcher(ids => settleAll(db, ids), { apart: id => id }),
+    settle: id => db.statements.write(write => settle(write, id)),
   }
 }
 
-/** A run stays only when it got all its claims; of two in one batch that want the same, the first does. */
-async function insertAll(db: Db, runs: (NewRun & { rows: StepRow[] })[]): Promise<boolean[]> {
-  const heads = runs.map(({ id, workflow, pool, actor, input, plan }) => ({
-    ...{ id, workflow, pool, actor },
-    input: JSON.stringify(input),
-    groups: JSON.stringify(plan.groups),
-  }))
-  const claims = runs.flatMap(run => [...new Set(run.claims)].map(target => ({ target, run: run.id })))
-  const ids = JSON.stringify(runs.map(run => run.id))
-  const work = [
-    db.$executeRaw`
-      INSERT INTO "Run" (id, workflow, input, groups, pool, actor, status, direction, "createdAt")
-      SELECT value ->> 'id', value ->> 'workflow', value ->> 'input', value ->> 'groups', value ->> 'pool', value ->> 'actor',
-        'queued', 'do', ${new Date().toISOString()} FROM json_each(${JSON.stringify(heads)})`,
-    ...(claims.length > 0 ? claimOrWithdraw(db, JSON.stringify(claims)) : []),
-    db.$executeRaw(insertSteps(runs.flatMap(run => run.rows))),
-    db.$queryRaw`SELECT id FROM "Run" WHERE id IN (SELECT value FROM json_each(${ids}))`,
-  ]
-  const results = await db.$transaction(work)
-  const stored = new Set((results.at(-1) as { id: string }[]).map(row => row.id))
-  return runs.map(run => stored.has(run.id))
+const CLAIM = `INSERT OR IGNORE INTO "Claim" (target, "runId") VALUES (@target, @id) RETURNING target`
+const INSERT_RUN = `
+INSERT INTO "Run" (id, workflow, input, groups, pool, actor, status, direction, "createdAt")
+VALUES (@id, @workflow, @input, @groups, @pool, @actor, 'queued', 'do', @stamp)`
+const WITHDRAW = 'DELETE FROM "Run" WHERE id = @id'
+
+/** False, and nothing is stored, when it does not get all its claims. */
+function insert(write: Run, run: NewRun, steps: readonly StepRow[]): boolean {
+  const { id, workflow, pool, actor } = run
+  const [input, groups] = [JSON.stringify(run.input), JSON.stringify(run.plan.groups)]
+  write(INSERT_RUN, { id, workflow, input, groups, pool, actor, stamp: new Date().toISOString() })
+  const free = [...new Set(run.claims)].every(target => write(CLAIM, { target, id }).length > 0)
+  // Its claims go with it.
+  if (free) for (const step of steps) write(INSERT_STEP, step)
+  else write(WITHDRAW, { id })
+  return free
 }
 
-const claimOrWithdraw = (db: Db, claims: string): Prisma.PrismaPromise<number>[] => [
-  db.$executeRaw`
-    INSERT OR IGNORE INTO "Claim" (target, "runId") SELECT value ->> 'target', value ->> 'run' FROM json_each(${claims})`,
-  db.$executeRaw`
-    DELETE FROM "Run" WHERE id IN (SELECT c.value ->> 'run' FROM json_each(${claims}) c
-      LEFT JOIN "Claim" held ON held.target = c.value ->> 'target' WHERE held."runId" IS NOT c.value ->> 'run')`,
-]
+const END_RUN = `
+UPDATE "Run" SET status = iif(direction = 'do', 'succeeded', 'cancelled'), "endedAt" = @stamp
+WHERE id = @id AND "endedAt" IS NULL AND status IN ('queued', 'running', 'cancelling') AND NOT EXISTS (
+  SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status <> 'succeeded')`
+const HAS_ENDED = 'SELECT id FROM "Run" WHERE id = @id AND "endedAt" IS NOT NULL'
+// A step whose worker was killed while its run was being taken back.
+const END_STEPS = `
+UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")
+WHERE "runId" = @id AND kind = 'do' AND status = 'running'`
+const RELEASE_CLAIMS = 'DELETE FROM "Claim" WHERE "runId" = @id'
 
-async function settleAll(db: Db, runs: string[]): Promise<boolean[]> {
-  const ids = Prisma.sql`(SELECT value FROM json_each(${JSON.stringify(runs)}))`
-  const ended = Prisma.sql`(SELECT id FROM "Run" WHERE id IN ${ids} AND "endedAt" IS NOT NULL)`
-  const results = await db.$transaction([
-    db.$executeRaw`
-      UPDATE "Run" SET status = iif(direction = 'do', 'succeeded', 'cancelled'), "endedAt" = ${new Date().toISOString()}
-      WHERE id IN ${ids} AND "endedAt" IS NULL AND status IN ('queued', 'running', 'cancelling') AND NOT EXISTS (
-        SELECT 1 FROM "Step" s WHERE s."runId" = "Run".id AND s.kind = "Run".direction AND s.status <> 'succeeded')`,
-    // A step whose worker was killed while its run was being taken back.
-    db.$executeRaw`
-      UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")
-      WHERE "runId" IN ${ended} AND kind = 'do' AND status = 'running'`,
-    db.$executeRaw`DELETE FROM "Claim" WHERE "runId" IN ${ended}`,
-    db.$queryRaw`SELECT id FROM "Run" WHERE id IN ${ids} AND "endedAt" IS NOT NULL`,
-  ])
-  const done = new Set((results.at(-1) as { id: string }[]).map(row => row.id))
-  return runs.map(run => done.has(run))
+function settle(write: Run, id: string): boolean {
+  write(END_RUN, { id, stamp: new Date().toISOString() })
+  if (write(HAS_ENDED, { id }).length === 0) return false
+  write(END_STEPS, { id })
+  write(RELEASE_CLAIMS, { id })
+  return true
 }

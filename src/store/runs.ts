@@ -1,7 +1,7 @@
 import type { PlannedStep, RunPlan } from '../core/plan.js'
 import type { Db } from './client.js'
 import type { Run, Step } from './generated/client.js'
-import { insertSteps, stepRows } from './step-rows.js'
+import { INSERT_STEP, stepRows } from './step-rows.js'
 
 export type { Run, Step }
 export type RunStatus = 'queued' | 'running' | 'failed' | 'succeeded' | 'cancelling' | 'cancelled'
@@ -26,15 +26,16 @@ export async function turnAround(db: Db, id: string): Promise<boolean> {
   return count === 1
 }
 
+const NEVER_STARTED = `
+UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")
+WHERE "runId" = @run AND kind = 'do' AND status IN ('pending', 'retrying', 'waiting', 'failed')`
+
 /** Marks what never started as cancelled and adds the undo steps; repeating it changes nothing. */
-export async function addUndoSteps(db: Db, id: string, undo: readonly PlannedStep[]): Promise<void> {
-  await db.$transaction([
-    db.$executeRaw`
-      UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")
-      WHERE "runId" = ${id} AND kind = 'do' AND status IN ('pending', 'retrying', 'waiting', 'failed')`,
-    db.$executeRaw(insertSteps(stepRows(id, undo))),
-  ])
-}
+export const addUndoSteps = ({ statements }: Db, id: string, undo: readonly PlannedStep[]): Promise<void> =>
+  statements.write(run => {
+    run(NEVER_STARTED, { run: id })
+    for (const row of stepRows(id, undo)) run(INSERT_STEP, row)
+  })
 
 /** Makes the failed steps of a failed run pending again and the run running; false when it had not failed. */
 export async function reviveRun(db: Db, id: string): Promise<boolean> {

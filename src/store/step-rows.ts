@@ -1,5 +1,4 @@
 import type { PlannedStep } from '../core/plan.js'
-import { Prisma } from './generated/client.js'
 
 /** A step as it is stored when its run starts. JSON inside is text. */
 export interface StepRow {
@@ -39,10 +38,8 @@ export const stepRows = (runId: string, steps: readonly PlannedStep[]): StepRow[
     group: step.group,
   }))
 
-/** One statement for any number of rows; rows that exist, and rows without a run, are left out. */
-export const insertSteps = (rows: readonly StepRow[]): Prisma.Sql => Prisma.sql`
+/** Adds a row; one that exists, or one without a run, is left out. */
+export const INSERT_STEP = `
 INSERT OR IGNORE INTO "Step" (id, "runId", path, ordinal, rank, kind, job, queue, target, key, input, after, "group", status)
-SELECT value ->> 'id', value ->> 'runId', value ->> 'path', value ->> 'ordinal', value ->> 'rank', value ->> 'kind',
-  value ->> 'job', value ->> 'queue', value ->> 'target', value ->> 'key', value ->> 'input', value ->> 'after',
-  value ->> 'group', 'pending' FROM json_each(${JSON.stringify(rows)})
-WHERE EXISTS (SELECT 1 FROM "Run" r WHERE r.id = value ->> 'runId')`
+SELECT @id, @runId, @path, @ordinal, @rank, @kind, @job, @queue, @target, @key, @input, @after, @group, 'pending'
+WHERE EXISTS (SELECT 1 FROM "Run" r WHERE r.id = @runId)`
