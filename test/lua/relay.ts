@@ -1,19 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { afterAll } from 'vitest'
 import { freePort } from '../support/ports.js'
 import { tempDir } from '../support/temp.js'
 import { until } from '../support/wait.js'
+import { handshake, readHead } from '../support/websocket.js'
 import { selfSigned } from './edge.js'
-
-const LUA = join(import.meta.dirname, '../../lua')
-const LOAD = ['ndk_http', 'ngx_http_lua'].map(name => `load_module /usr/lib/nginx/modules/${name}_module.so;`)
-export const NAME = 'edge-1.edge.lazarus.test'
+import { NAME, nginxArgv, writeRelay } from './relay-files.js'
 
 /** nginx with our relay behind TLS, and a gate that does as the test says. */
 export interface Relay {
@@ -49,17 +45,6 @@ afterAll(async () => {
   }
 })
 
-/** The parts around the relay, as simple as they can be. */
-const STANDINS = {
-  'gate.lua': `return { still = function()
-    local verdict = ngx.shared.state:get("verdict")
-    if verdict then return nil, verdict end
-    return true end }`,
-  'usage.lua': `return { add = function(_, up, down)
-    ngx.shared.usage:incr("up", up, 0) ngx.shared.usage:incr("down", down, 0) end }`,
-  'session_checker.lua': 'return { touch = function() end }',
-}
-
 /**
  * Starts one in front of a backend. `vmess`: where `/vm` leads; `rate`: bytes a second for its user; `shutdown`: the
  * workers' time to end, seconds.
@@ -76,19 +61,9 @@ export async function startRelay(
   const root = tempDir()
   chmodSync(root, 0o755)
   const [port, plainPort, extra] = [await freePort(), await freePort(), await freePort()]
-  mkdirSync(join(root, 'logs'))
-  cpSync(LUA, join(root, 'lua'), { recursive: true })
-  mkdirSync(join(root, 'standins'))
-  for (const [name, text] of Object.entries(STANDINS)) writeFileSync(join(root, 'standins', name), text)
-  const handler = join(root, 'lua/tunnel_handler.lua')
-  const text = readFileSync(handler, 'utf8').replace('10801', `${backend}`).replace('10802', `${vmess}`)
-  writeFileSync(handler, text)
   const pair = selfSigned(NAME)
-  writeFileSync(join(root, 'cert.pem'), pair.chain)
-  writeFileSync(join(root, 'key.pem'), pair.privateKey)
-  writeFileSync(join(root, 'nginx.conf'), conf({ port, plainPort, extra, rate, shutdown, workers }))
-  const argv = ['-p', `${root}/`, '-c', 'nginx.conf', '-g', `${LOAD.join(' ')} daemon off;`]
-  const child = spawn('nginx', argv, { stdio: ['ignore', 'ignore', 'pipe'] })
+  writeRelay(root, pair, { port, plainPort, extra, vless: backend, vmess, rate, shutdown, workers })
+  const child = spawn('nginx', nginxArgv(root), { stdio: ['ignore', 'ignore', 'pipe'] })
   children.push(child)
   let errors = ''
   child.stderr.on('data', part => (errors += part))
@@ -131,85 +106,3 @@ export async function startRelay(
     reload: () => void child.kill('SIGHUP'),
   }
 }
-
-/** A client's handshake; a header given as empty text is left out. */
-export function handshake(path: string, headers: Record<string, string> = {}): string {
-  const all = {
-    Host: NAME,
-    Upgrade: 'websocket',
-    Connection: 'Upgrade',
-    'Sec-WebSocket-Version': '13',
-    'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
-    ...headers,
-  }
-  const lines = Object.entries(all).map(([name, value]) => (value === '' ? '' : `${name}: ${value}\r\n`))
-  return `GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`
-}
-
-/** Reads up to the blank line and leaves what follows in the socket. */
-export async function readHead(socket: Socket): Promise<string> {
-  let text = ''
-  while (!text.includes('\r\n\r\n')) {
-    const part: Buffer | null = socket.read()
-    if (part) text += part.toString('latin1')
-    else if (socket.readableEnded || socket.destroyed) return text
-    else await more(socket)
-  }
-  const end = text.indexOf('\r\n\r\n') + 4
-  if (end < text.length) socket.unshift(Buffer.from(text.slice(end), 'latin1'))
-  return text.slice(0, end - 4)
-}
-
-/** Resolves when there is something to read, or nothing any more. */
-export async function more(socket: Socket): Promise<void> {
-  const done = new AbortController()
-  const { signal } = done
-  await Promise.race(['readable', 'end', 'close'].map(event => once(socket, event, { signal })))
-  done.abort()
-}
-
-interface Conf {
-  port: number
-  plainPort: number
-  extra: number
-  rate: number | undefined
-  shutdown: number
-  workers: number
-}
-
-const conf = ({ port, plainPort, extra, rate, shutdown, workers }: Conf): string => `
-user www-data;
-worker_processes ${workers};
-worker_shutdown_timeout ${shutdown}s;
-pid logs/nginx.pid;
-error_log logs/error.log notice;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  client_body_temp_path temp-body; proxy_temp_path temp-proxy; fastcgi_temp_path temp-fastcgi;
-  uwsgi_temp_path temp-uwsgi; scgi_temp_path temp-scgi;
-  lua_package_path "$prefix/standins/?.lua;$prefix/lua/?.lua;;";
-  lua_shared_dict state 1m; lua_shared_dict usage 1m; lua_shared_dict rate_limit 1m;
-  lua_socket_log_errors off;
-  server {
-    listen 127.0.0.1:${port} ssl http2; listen 127.0.0.1:${plainPort};
-    ssl_certificate cert.pem; ssl_certificate_key key.pem;
-    location ~ ^/v[lm]$ {
-      access_by_lua_block { ngx.ctx.lazarus = { user = "u1", device = "d", rate = ${rate ?? 'nil'} } }
-      lua_socket_buffer_size 64k;
-      content_by_lua_file lua/tunnel_handler.lua;
-    }
-    location = /nobody {
-      access_by_lua_block { ngx.ctx.lazarus = {} }
-      content_by_lua_file lua/tunnel_handler.lua;
-    }
-  }
-  server {
-    listen 127.0.0.1:${extra};
-    location ~ ^/verdict/(.+)$ { content_by_lua_block {
-      ngx.shared.state:set("verdict", ngx.var[1] ~= "ok" and ngx.var[1] or nil) ngx.say("set") } }
-    location = /counted { content_by_lua_block {
-      ngx.say(ngx.shared.usage:get("up") or 0, ",", ngx.shared.usage:get("down") or 0) } }
-  }
-}
-`

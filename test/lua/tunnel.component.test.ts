@@ -4,8 +4,9 @@ import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { freePort } from '../support/ports.js'
 import { until } from '../support/wait.js'
+import { handshake, more } from '../support/websocket.js'
 import { acceptFor, type Backend, startBackend } from '../support/ws-backend.js'
-import { handshake, more, type Relay, startRelay } from './relay.js'
+import { type Relay, startRelay } from './relay.js'
 
 const MEGABYTE = 1024 * 1024
 let backend: Backend

@@ -11,7 +11,8 @@ import { freePort } from '../support/ports.js'
 import { tempDir } from '../support/temp.js'
 import { startClient, startV2ray, type V2ray, type V2rayClient, type Way } from '../support/v2ray.js'
 import { until } from '../support/wait.js'
-import { NAME, type Relay, startRelay } from './relay.js'
+import { type Relay, startRelay } from './relay.js'
+import { NAME } from './relay-files.js'
 
 const id = randomUUID()
 const body = randomBytes(512 * 1024)
