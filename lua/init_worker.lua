@@ -2,4 +2,5 @@
 
 if ngx.worker.id() == 0 then
     require("agent").start()
+    require("logs").start()
 end

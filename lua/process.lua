@@ -18,7 +18,7 @@ int fcntl(int fd, int command, ...);
 char *strerror(int number);
 ]]
 
-local HANGUP, NOTHING = 1, 0
+local HANGUP, REOPEN, NOTHING = 1, 10, 0
 local NO_SUCH_PROCESS = 3
 local SET_FD_FLAGS = 2
 local CLOSE_ON_EXEC = ffi.new("int", 1)
@@ -65,15 +65,24 @@ function _M.nginx()
     return { binary = "/proc/" .. ngx.worker.pid() .. "/exe", conf = conf, globals = globals }
 end
 
--- Asks the master to reload; nil and why when it cannot be asked.
-function _M.reload()
+local function signal_master(number)
     if not master_line() then
         return nil, "this nginx has no master process"
     end
-    if C.kill(C.getppid(), HANGUP) ~= 0 then
+    if C.kill(C.getppid(), number) ~= 0 then
         return nil, "the master cannot be signalled: " .. ffi_string(C.strerror(ffi.errno()))
     end
     return true
+end
+
+-- Asks the master to reload; nil and why when it cannot be asked.
+function _M.reload()
+    return signal_master(HANGUP)
+end
+
+-- Asks the master to open its logs anew, for all of its workers; nil and why when it cannot be asked.
+function _M.reopen_logs()
+    return signal_master(REOPEN)
 end
 
 local function quoted(word)
