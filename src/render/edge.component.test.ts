@@ -49,6 +49,18 @@ test('the enrolment token is in one file, the private key in one other', () => {
   expect(holding('PRIVATE KEY')).toEqual(['/opt/lazarus/tls/key.pem'])
 })
 
+test.each([
+  [2, 2],
+  [60, 10],
+])('S0-15: a beat every %d s, usage every %d s; address and threshold of the control plane', (beat, usage) => {
+  const files = edgeFiles(edge({ heartbeatInterval: beat }), sources)
+  const text = files.find(file => file.path.endsWith('/agent.json'))?.content ?? ''
+  expect(JSON.parse(text)).toEqual({
+    ...{ node: 'edge-1', apiBase: 'http://198.18.0.1:8080', enrolmentToken: 'enrolment-token-0001' },
+    ...{ heartbeatInterval: beat, missedBeats: 3, usageInterval: usage },
+  })
+})
+
 test('by default serves on 80 and 443', () => {
   const conf = edgeFiles(edge(), sources).find(file => file.path.endsWith('/server.conf'))?.content ?? ''
   expect(conf.match(/listen .*/g)).toEqual([

@@ -42,10 +42,16 @@ export interface Edge extends z.input<typeof agentSchema> {
   ports?: { http: number; https: number }
 }
 
-/** The agent's settings (`agent.json`). Holds the enrolment token: a secret. Throws a `ZodError`. */
+/**
+ * The agent's settings (`agent.json`). Usage is told as often as it beats, so that who used up a plan is cut off with
+ * the next beat. Holds the enrolment token: a secret. Throws a `ZodError`.
+ */
 export function renderAgentJson(agent: z.input<typeof agentSchema>): string {
-  return `${JSON.stringify(agentSchema.parse(agent))}\n`
+  const settings = agentSchema.parse(agent)
+  const usageInterval = Math.min(MOST_USAGE_INTERVAL, settings.heartbeatInterval)
+  return `${JSON.stringify({ ...settings, usageInterval })}\n`
 }
+const MOST_USAGE_INTERVAL = 10
 
 /**
  * Every file that makes a machine an edge. Throws a `ZodError` for a malformed value and `Fatal`
