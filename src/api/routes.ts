@@ -1,5 +1,6 @@
 import { auditRoutes } from './audit.js'
 import { catalogRoutes } from './catalog.js'
+import { denialRoutes } from './denials.js'
 import { nodeRoutes } from './nodes.js'
 import { orphanRoutes } from './orphans.js'
 import { planRoutes } from './plans.js'
@@ -7,7 +8,9 @@ import { poolRoutes } from './pools.js'
 import type { AnyRoute } from './route.js'
 import { runRoutes } from './runs.js'
 import { scalingRoutes } from './scaling.js'
+import { statRoutes } from './stats.js'
 import { tokenRoutes } from './tokens.js'
+import { usageRoutes } from './usage.js'
 import { userActionRoutes } from './user-actions.js'
 import { userRoutes } from './users.js'
 import { userBulkRoutes } from './users-bulk.js'
@@ -22,6 +25,9 @@ export const apiRoutes: readonly AnyRoute[] = [
   ...userActionRoutes,
   ...userBulkRoutes,
   ...planRoutes,
+  ...usageRoutes,
+  ...statRoutes,
+  ...denialRoutes,
   ...tokenRoutes,
   ...orphanRoutes,
   ...catalogRoutes,

@@ -24,6 +24,7 @@ import { createNodeBook } from '../store/node-book.js'
 import { createNoticeBoard } from '../store/notifications.js'
 import { createSealer, loadSealKey } from '../store/seal.js'
 import { createServiceBook } from '../store/service-book.js'
+import { createUpkeep } from '../store/upkeep.js'
 import { createVault } from '../store/vault.js'
 import { workflows } from '../workflows/index.js'
 import { loadEdgeSources } from './edge-sources.js'
@@ -82,6 +83,7 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
     services: createServiceBook(db),
     fleet: createFleetBook(db),
     notices: createNoticeBoard(db),
+    upkeep: createUpkeep(db),
     settings: {
       publicUrl,
       heartbeatInterval: milliseconds(settings.LAZARUS_HEARTBEAT_INTERVAL) / 1000,

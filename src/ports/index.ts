@@ -6,6 +6,7 @@ import type { FleetBook, NoticeBoard } from './fleet.js'
 import type { CertificateShelf, ConfigShelf, NodeBook, Vault } from './records.js'
 import type { ServiceBook } from './services.js'
 import type { SshPort } from './ssh.js'
+import type { Upkeep } from './upkeep.js'
 
 /** Everything a job may ask for by naming it in `uses`: the outside world, and our own records. */
 export interface Ports {
@@ -21,6 +22,7 @@ export interface Ports {
   vault: Vault
   fleet: FleetBook
   notices: NoticeBoard
+  upkeep: Upkeep
   settings: FleetSettings
 }
 

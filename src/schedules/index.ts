@@ -2,7 +2,18 @@ import type { AnySchedule } from '../core/define-schedule.js'
 import { certificatesRenew } from './certificates-renew.js'
 import { nodesHealth } from './nodes-health.js'
 import { orphansSweep } from './orphans-sweep.js'
+import { periodsBegin } from './periods-begin.js'
+import { recordsForget } from './records-forget.js'
+import { samplesDownsample } from './samples-downsample.js'
 import { usersExpire } from './users-expire.js'
 
 /** Every schedule there is. */
-export const schedules: readonly AnySchedule[] = [nodesHealth, usersExpire, certificatesRenew, orphansSweep]
+export const schedules: readonly AnySchedule[] = [
+  nodesHealth,
+  usersExpire,
+  certificatesRenew,
+  orphansSweep,
+  periodsBegin,
+  samplesDownsample,
+  recordsForget,
+]

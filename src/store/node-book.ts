@@ -109,6 +109,8 @@ const FRESH = {
   desiredVersion: null,
   configVersion: null,
   configError: null,
+  accessList: null,
+  accessSeq: null,
 }
 
 async function openSeat(db: Db, { name, pool, ...seat }: Parameters<NodeBook['open']>[0]): Promise<void> {
@@ -159,6 +161,8 @@ async function removeSeat(db: Db, name: string): Promise<void> {
       OR substr(name, 1, length(${hostKeys})) = ${hostKeys}`,
     db.$executeRaw`DELETE FROM "Certificate" WHERE name IN (SELECT fqdn FROM "Node" WHERE name = ${name})`,
     db.configRevision.deleteMany({ where: { node: name } }),
+    db.session.deleteMany({ where: { node: name } }),
+    db.usageStream.deleteMany({ where: { node: name } }),
     db.node.deleteMany({ where: { name } }),
   ])
 }

@@ -19,6 +19,9 @@ export interface UsageBatch {
   rows: readonly UsageRow[]
 }
 
+/** How long the days of users are kept, in days: thirteen months. */
+const DAYS_KEPT = 400
+
 /** A batch may be so late, in days; an older day is a node whose clock is wrong, and counts as today. */
 export const LATEST_DAYS = 92
 
@@ -113,4 +116,17 @@ function judge(db: Db, who: Prisma.Sql): Statement[] {
 export async function beginDuePeriods(db: Db, now: Date): Promise<number> {
   const [, begun] = await db.$transaction(beginPeriods(db, Prisma.sql`1`, now))
   return begun ?? 0
+}
+
+/**
+ * Drops days that are kept no longer, and streams that no late batch can come from any more: what they counted must
+ * not count again. Answers how many.
+ */
+export async function forgetUsage(db: Db, now: Date): Promise<{ days: number; streams: number }> {
+  const ago = (days: number) => new Date(now.getTime() - days * 86_400_000)
+  const [days, streams] = await db.$transaction([
+    db.usageDay.deleteMany({ where: { day: { lt: dayOf(ago(DAYS_KEPT)) } } }),
+    db.usageStream.deleteMany({ where: { seenAt: { lt: ago(2 * LATEST_DAYS) } } }),
+  ])
+  return { days: days.count, streams: streams.count }
 }

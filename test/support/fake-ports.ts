@@ -30,6 +30,11 @@ export function fakeWorld() {
     configs: fakeConfigs(),
     vault: fakeVault(),
     fleet: fakeFleet(),
+    upkeep: {
+      beginPeriods: async () => 2,
+      downsample: async () => undefined,
+      forget: async () => ({ denials: 3 }),
+    },
     notices: { told: [] as string[], tell: async ({ once }: { once: string }) => told(once) },
     settings: {
       ...{ publicUrl: 'http://198.18.0.1:8080', heartbeatInterval: 10, missedBeats: 3 },
