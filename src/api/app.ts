@@ -13,6 +13,7 @@ import { toProblem } from './errors.js'
 import { createFailedAuth, type FailedAuth } from './failed-auth.js'
 import { createHealthRouter } from './health.js'
 import { HEARTBEAT_PATH } from './heartbeat.js'
+import { MEDIA_PATH, mediaSlaveRouter } from './media-slave.js'
 import { createMetrics, type Metrics } from './metrics.js'
 import { type Authenticate, mountRoutes } from './mount.js'
 import { openApiDocument } from './openapi.js'
@@ -23,6 +24,7 @@ import { requestIds, requestLog } from './request-log.js'
 import { apiRoutes } from './routes.js'
 import { ALL_SCOPES } from './scopes.js'
 import { securityHeaders } from './security.js'
+import { subRouter } from './sub.js'
 import { terraformStateRouter } from './terraform-state.js'
 
 /** The API, ready to be served. */
@@ -78,6 +80,7 @@ async function buildApp(deps: ApiDeps, { agentSide, failedAuth, metrics, closing
   const app = express().disable('x-powered-by').disable('etag')
   // Agents come first: they do not pay for logging, headers and routes meant for people.
   app.use('/api/v1/agent', agentSide.router)
+  app.use(MEDIA_PATH, mediaSlaveRouter(deps, failedAuth))
   app.use(
     '/tf-state',
     terraformStateRouter({ db, clock: ports.clock, sealer, password: settings.statePassword }),
@@ -90,6 +93,7 @@ async function buildApp(deps: ApiDeps, { agentSide, failedAuth, metrics, closing
   )
   app.use(createHealthRouter(deps, metrics, authenticate))
   mountDocs(app)
+  app.use(subRouter(deps, failedAuth))
   app.use(await createOps(deps, { gatekeeper, failedAuth }))
   const serving = { authenticate, closing, tokensChanged: () => gatekeeper.invalidate() }
   app.use('/api/v1', mountRoutes(apiRoutes, deps, serving))

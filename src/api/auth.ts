@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../ports/clock.js'
 import type { Db } from '../store/client.js'
-import { ADMIN_TOKEN_ID, activeTokens, hashToken, type TokenGrant } from '../store/tokens.js'
+import { ADMIN_TOKEN_ID, activeToken, activeTokens, hashToken, type TokenGrant } from '../store/tokens.js'
 import { Problem } from './problem.js'
 import { SCOPES, type Scope } from './scopes.js'
 
@@ -81,9 +81,8 @@ export function createGatekeeper(db: Db, clock: Clock): Gatekeeper {
       const hash = hashToken(token)
       const grant = (await current()).byHash.get(hash)
       if (grant) return alive(grant)
-      // Unknown so far: another process may have made it this very second.
-      known = undefined
-      return alive((await current()).byHash.get(hash))
+      // Another process may have made it this very second, or it is the token of a server entry.
+      return alive((await activeToken(db, hash)) ?? undefined)
     },
     byId: async id => alive((await current()).byId.get(id)),
     invalidate,

@@ -1,12 +1,17 @@
 import { z } from 'zod'
+import { messageOf } from '../core/errors.js'
 import { poolName, zoneName } from '../core/names.js'
 import { chooseOffers } from '../core/offers.js'
 import type { Offer } from '../ports/compute.js'
+import { serviceNameSchema } from '../render/service-schema.js'
 import { createPool, deletePool, getPool, listPools, type PoolView, updatePool } from '../store/pools.js'
+import { rolloutNodes } from '../store/rollouts.js'
+import { publish } from '../workflows/requests.js'
 import { askProvider } from './begin.js'
 import type { ApiDeps } from './deps.js'
 import { badField, notFound, Problem } from './problem.js'
-import { byName, defineRoute, page, pageOf } from './route.js'
+import { byName, type Call, defineRoute, page, pageOf } from './route.js'
+import { requireService } from './services.js'
 import { poolView } from './views.js'
 
 /** The image of pools that name none. */
@@ -19,6 +24,9 @@ const shopping = {
   image: word,
   resurrect: z.boolean().describe('whether a dead node is replaced without being asked'),
 }
+const serviceOf = serviceNameSchema
+  .nullable()
+  .describe('the service whose rules its nodes follow; null: the defaults')
 const newPool = z.strictObject({
   name: poolName,
   zone: zoneName.optional().describe('DNS zone of its nodes; default: the setting LAZARUS_ZONE'),
@@ -26,8 +34,9 @@ const newPool = z.strictObject({
   locations: shopping.locations.default([]),
   image: shopping.image.default(DEFAULT_IMAGE),
   resurrect: shopping.resurrect.default(true),
+  service: serviceOf.default(null),
 })
-const change = z.strictObject(shopping).partial()
+const change = z.strictObject({ ...shopping, service: serviceOf }).partial()
 
 /** One pool. Throws 404. */
 export async function findPool({ db }: Pick<ApiDeps, 'db'>, name: string): Promise<PoolView> {
@@ -59,6 +68,7 @@ export const poolRoutes = [
     handle: async ({ deps, body }) => {
       const zone = body.zone ?? deps.settings.zone
       if (!zone) throw badField('body.zone', 'name a DNS zone, or set LAZARUS_ZONE')
+      if (body.service !== null) await requireService(deps, 'body.service', body.service, 'proxy')
       await requireOffered(deps, body)
       const pool = await createPool(deps.db, { ...body, zone })
       if (!pool)
@@ -80,19 +90,29 @@ export const poolRoutes = [
     method: 'patch',
     path: '/pools/{name}',
     tag: 'pools',
-    summary: 'Changes what is bought from now on; nodes that exist stay as they are.',
+    summary:
+      'Changes what is bought from now on, and the service that its nodes follow: those are told at once.',
     scope: 'fleet:write',
     params: byName,
     body: change,
     action: 'pool.update',
-    answer: { status: 200, text: 'the pool', schema: poolView },
-    handle: async ({ deps, params, body }) => {
+    answer: {
+      status: 200,
+      text: 'the pool',
+      schema: poolView.extend({
+        run: z.string().nullable().describe('the run that tells its nodes of another service'),
+      }),
+    },
+    handle: async call => {
+      const { deps, params, body } = call
       const now = await findPool(deps, params.name)
       const { types = now.types, locations = now.locations } = body
+      if (typeof body.service === 'string') await requireService(deps, 'body.service', body.service, 'proxy')
       await requireOffered(deps, { types, locations })
       const pool = await updatePool(deps.db, params.name, body)
       if (!pool) throw notFound('pool', params.name)
-      return { status: 200, body: pool }
+      const run = pool.service === now.service ? null : await tellNodes(call, pool.name)
+      return { status: 200, body: { ...pool, run } }
     },
   }),
   defineRoute({
@@ -117,6 +137,21 @@ export const poolRoutes = [
     },
   }),
 ]
+
+/** Nodes that this does not reach are found by the schedule nodes.drift. */
+async function tellNodes(
+  { deps, caller, runId }: Pick<Call<unknown, unknown, unknown>, 'deps' | 'caller' | 'runId'>,
+  pool: string,
+): Promise<string | null> {
+  const { ready } = await rolloutNodes(deps.db, { pool })
+  if (ready.length === 0) return null
+  try {
+    return await deps.engine.start({ ...publish(ready), actor: caller.name, id: runId })
+  } catch (error) {
+    deps.log.error(`pool ${pool} follows another service, but its nodes do not know yet: ${messageOf(error)}`)
+    return null
+  }
+}
 
 type Wanted = Pick<PoolView, 'types' | 'locations'>
 

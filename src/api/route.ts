@@ -29,7 +29,7 @@ export type Answer =
 
 /** One operation of the API. The server mounts these; the OpenAPI document is made from the same values. */
 export interface Route<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodObject> {
-  readonly method: 'get' | 'post' | 'patch' | 'delete'
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
   /** Below `/api/v1`, parameters in braces: `/pools/{name}`. */
   readonly path: string
   readonly tag: string

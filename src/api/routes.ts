@@ -8,6 +8,9 @@ import { poolRoutes } from './pools.js'
 import type { AnyRoute } from './route.js'
 import { runRoutes } from './runs.js'
 import { scalingRoutes } from './scaling.js'
+import { serverRoutes } from './servers.js'
+import { serviceRoutes } from './services.js'
+import { snapshotRoutes } from './snapshots.js'
 import { statRoutes } from './stats.js'
 import { tokenRoutes } from './tokens.js'
 import { usageRoutes } from './usage.js'
@@ -22,9 +25,13 @@ export const apiRoutes: readonly AnyRoute[] = [
   ...nodeRoutes,
   ...runRoutes,
   ...userRoutes,
-  ...userActionRoutes,
+  // Before what is done to one user, of whom "bulk" could be the id.
   ...userBulkRoutes,
+  ...userActionRoutes,
   ...planRoutes,
+  ...serviceRoutes,
+  ...snapshotRoutes,
+  ...serverRoutes,
   ...usageRoutes,
   ...statRoutes,
   ...denialRoutes,

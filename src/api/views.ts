@@ -13,6 +13,7 @@ export const poolView = z.object({
   locations: z.array(z.string()).describe('locations by preference; empty: the cheapest'),
   image: z.string(),
   resurrect: z.boolean().describe('whether a dead node is replaced without being asked'),
+  service: z.string().nullable().describe('the service whose rules its nodes follow; null: the defaults'),
   createdAt: time,
 })
 

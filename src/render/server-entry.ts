@@ -28,14 +28,15 @@ function isHost(text: string): boolean {
   return labelSchema.safeParse(name).success || hostNameSchema.safeParse(name).success
 }
 
+const ADDRESS = 'host:port, http://host[:port] or https://host[:port]'
 const backend = z
   .string()
   .max(300)
-  .refine(text => readBackend(text) !== null, 'host:port, http://host[:port] or https://host[:port]')
+  .refine(text => readBackend(text) !== null, ADDRESS)
 
 /** One or more servers that do the same; one text is a list of one. */
 const upstream = z
-  .union([backend, z.array(backend).min(1).max(32)])
+  .union([backend, z.array(backend).min(1).max(32)], `${ADDRESS}, or a list of them`)
   .transform(value => (typeof value === 'string' ? [value] : value))
   .refine(
     list => new Set(list.map(text => readBackend(text)?.tls)).size === 1,
@@ -49,26 +50,38 @@ const location = z.strictObject({
   websocket: z.boolean().optional(),
 })
 
+const locations = z
+  .array(location)
+  .max(64)
+  .superRefine((list, ctx) => {
+    const seen = new Set<string>()
+    list.forEach(({ path }, index) => {
+      if (seen.has(path)) ctx.addIssue({ code: 'custom', path: [index, 'path'], message: 'is there twice' })
+      seen.add(path)
+    })
+  })
+
+const fields = {
+  upstream,
+  keepalive: z.int().min(1).max(1_000).describe('idle connections that each worker keeps to the upstream'),
+  websocket: z.boolean().describe('whether connections may become WebSockets'),
+  ssl: z
+    .strictObject({ cert: filePathSchema, key: filePathSchema })
+    .nullable()
+    .describe('null: /etc/nginx/ssl/<serverName>/{cert,key}.pem'),
+  locations,
+}
+
 /** What stands behind a name on a media host. */
 export const serverContentSchema = z.strictObject({
   upstream,
-  /** Idle connections kept open to the upstream by each worker. */
-  keepalive: z.int().min(1).max(1_000).default(32),
-  websocket: z.boolean().default(true).describe('whether connections may become WebSockets'),
-  /** Absent: `/etc/nginx/ssl/<serverName>/{cert,key}.pem`. */
-  ssl: z.strictObject({ cert: filePathSchema, key: filePathSchema }).optional(),
-  locations: z
-    .array(location)
-    .max(64)
-    .default([])
-    .superRefine((list, ctx) => {
-      const seen = new Set<string>()
-      list.forEach(({ path }, index) => {
-        if (seen.has(path)) ctx.addIssue({ code: 'custom', path: [index, 'path'], message: 'is there twice' })
-        seen.add(path)
-      })
-    }),
+  keepalive: fields.keepalive.default(32),
+  websocket: fields.websocket.default(true),
+  ssl: fields.ssl.default(null),
+  locations: locations.default([]),
 })
+/** A change of it: what is left out stays, so nothing has a default. */
+export const serverChangeSchema = z.strictObject(fields).partial()
 export type ServerContent = z.output<typeof serverContentSchema>
 
 /** The host that an agent looks after; entries with the same one are merged. */

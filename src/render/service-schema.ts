@@ -22,7 +22,7 @@ const path = z.discriminatedUnion('match', [
   z.strictObject({ match: z.literal('regex'), value: regex }),
 ])
 
-const cidr = z.union([addressSchema, z.cidrv4(), z.cidrv6()])
+const cidr = z.union([addressSchema, z.cidrv4(), z.cidrv6()], 'an IP address or a CIDR')
 
 /** What a rule looks at: the first three by exact text, prefix or regex, an address by CIDR. */
 const subject = z.discriminatedUnion('field', [
@@ -99,7 +99,7 @@ const ruleLists = z.strictObject({
   block: z.array(block).max(MOST).default([]),
   clients: z.array(client).max(100).default([]),
   /** The common places of a token. */
-  tokens: z.array(place).min(1).max(8).default(['query:token']),
+  tokens: z.array(place).min(1).max(8).default(['query:token', 'cookie:token']),
   enforce: z.array(enforcement).max(MOST).default([]),
   limits: z.array(limit).max(16).default([]),
   /** For each user on the edges of the service, by UTC day and month. */

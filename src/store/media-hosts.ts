@@ -67,7 +67,7 @@ const seatRow = z.object({
   status: z.string().nullable(),
   snapshot: z.coerce.number().nullable(),
   content: z.string().nullable(),
-  seenAt: z.string().nullable(),
+  seenAt: z.coerce.date().nullable(),
 })
 
 /** Where an entry stands, or null when there is none any more. One statement by keys. */
@@ -78,13 +78,12 @@ export async function mediaSeat(db: Db, id: string): Promise<MediaSeat | null> {
     JOIN "Service" s ON s.name = e.service
     LEFT JOIN "Snapshot" p ON p.service = s.name AND p.version = s.current WHERE e.id = ${id}`
   if (!found) return null
-  const { snapshot, content, seenAt, acked, status, version, ...row } = seatRow.parse(found)
+  const { snapshot, content, acked, status, version, ...row } = seatRow.parse(found)
   return {
     ...row,
     version: snapshot === null ? 0 : version,
     applied: status === 'applied' ? acked : null,
     snapshot: snapshot === null || content === null ? null : { id: snapshot, content },
-    seenAt: seenAt === null ? null : new Date(seenAt),
   }
 }
 
@@ -98,6 +97,13 @@ export async function handOut(db: Db, seat: HostKey & { version: number }): Prom
     where: { service, host, enabled: true },
     select: { serverName: true, content: true },
   })
+}
+
+/** Hosts with enabled entries of a service, by name, at most so many. */
+export async function hostsOf(db: Db, service: string, limit: number): Promise<string[]> {
+  const rows = await db.$queryRaw<{ host: string }[]>`
+    SELECT DISTINCT host FROM "ServerEntry" WHERE service = ${service} AND enabled = 1 ORDER BY host LIMIT ${limit}`
+  return rows.map(row => row.host)
 }
 
 /** The agent of a host asked. */

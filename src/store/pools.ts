@@ -13,12 +13,16 @@ export interface PoolView {
   image: string
   /** Whether a dead node is replaced without being asked. */
   resurrect: boolean
+  /** The service whose rules its nodes follow; null: the defaults. */
+  service: string | null
   /** ISO 8601. */
   createdAt: string
 }
 
-export type NewPool = Omit<PoolView, 'role' | 'createdAt'>
-type PoolChange = { [K in 'types' | 'locations' | 'image' | 'resurrect']?: PoolView[K] | undefined }
+export type NewPool = Omit<PoolView, 'role' | 'service' | 'createdAt'> & { service?: string | null }
+type PoolChange = {
+  [K in 'types' | 'locations' | 'image' | 'resurrect' | 'service']?: PoolView[K] | undefined
+}
 
 /** Stores a new pool; null when one of that name exists. */
 export async function createPool(db: Db, pool: NewPool): Promise<PoolView | null> {
@@ -51,7 +55,7 @@ export async function listPools(
   return { items, next: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null }
 }
 
-/** Changes what is bought from now on; nodes that exist stay as they are. Null when there is no such pool. */
+/** Changes what is bought from now on, and which service its nodes follow. Null when there is no such pool. */
 export async function updatePool(db: Db, name: string, change: PoolChange): Promise<PoolView | null> {
   const { count } = await db.pool.updateMany({
     where: { name },
@@ -60,6 +64,7 @@ export async function updatePool(db: Db, name: string, change: PoolChange): Prom
       ...(change.locations && { locations: JSON.stringify(change.locations) }),
       ...(change.image !== undefined && { image: change.image }),
       ...(change.resurrect !== undefined && { resurrect: change.resurrect }),
+      ...(change.service !== undefined && { service: change.service }),
     },
   })
   return count === 0 ? null : getPool(db, name)

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Db } from './client.js'
+import type { Token as TokenRow } from './generated/client.js'
 
 /** A key to the API as people may see it: never the token, never its hash. Times are ISO 8601. */
 export interface TokenView {
@@ -47,9 +48,14 @@ export async function createToken(
   return { token, view: view(row) }
 }
 
-/** All tokens, newest first; there are few. */
+/** Tokens of server entries are many, and open nothing that is answered from memory. */
+const FOR_PEOPLE = { NOT: { scopes: { startsWith: '["media_slave:' } } }
+
+/** All tokens of people and programs, newest first; there are few. */
 export async function listTokens(db: Db): Promise<TokenView[]> {
-  return (await db.token.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] })).map(view)
+  return (
+    await db.token.findMany({ where: FOR_PEOPLE, orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] })
+  ).map(view)
 }
 
 /** Ends a token now. False when there is none with that id or it has ended before. */
@@ -58,17 +64,24 @@ export async function revokeToken(db: Db, id: string, at: Date): Promise<boolean
   return count > 0
 }
 
-/** Every token that has not been revoked. */
+/** Every token of people and programs that has not been revoked. */
 export async function activeTokens(db: Db): Promise<TokenGrant[]> {
-  const rows = await db.token.findMany({ where: { revokedAt: null } })
-  return rows.map(row => ({
-    id: row.id,
-    name: row.name,
-    hash: row.hash,
-    scopes: new Set(JSON.parse(row.scopes) as string[]),
-    expiresAt: row.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
-  }))
+  return (await db.token.findMany({ where: { revokedAt: null, ...FOR_PEOPLE } })).map(grantOf)
 }
+
+/** The token of any kind with this hash, or null when there is none or it was revoked. */
+export async function activeToken(db: Db, hash: string): Promise<TokenGrant | null> {
+  const row = await db.token.findUnique({ where: { hash, revokedAt: null } })
+  return row && grantOf(row)
+}
+
+const grantOf = (row: TokenRow): TokenGrant => ({
+  id: row.id,
+  name: row.name,
+  hash: row.hash,
+  scopes: new Set(JSON.parse(row.scopes) as string[]),
+  expiresAt: row.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
+})
 
 /**
  * Makes sure that there is an admin token with these scopes: the configured one, else one made now.
@@ -95,7 +108,7 @@ export async function ensureAdminToken(
   return made > 0 ? token : null
 }
 
-function view(row: Awaited<ReturnType<Db['token']['create']>>): TokenView {
+function view(row: TokenRow): TokenView {
   return {
     id: row.id,
     name: row.name,

@@ -7,10 +7,12 @@ import { createApi } from '../../src/api/app.js'
 import type { ApiDeps } from '../../src/api/deps.js'
 import { createRegistry } from '../../src/core/registry.js'
 import { jobs } from '../../src/jobs/index.js'
+import { loadEdgeSources } from '../../src/main/edge-sources.js'
 import { systemClock } from '../../src/ports/clock.js'
 import { type Engine, QueueUnavailable, type StartRequest } from '../../src/queue/engine.js'
 import type { Db } from '../../src/store/client.js'
 import { createFleetBook } from '../../src/store/fleet.js'
+import { createNoticeBoard } from '../../src/store/notifications.js'
 import { createSealer, type Sealer } from '../../src/store/seal.js'
 import { createVault } from '../../src/store/vault.js'
 import { workflows } from '../../src/workflows/index.js'
@@ -93,6 +95,11 @@ function fakePorts(db: Db, sealer: Sealer): ApiDeps['ports'] {
     fleet: createFleetBook(db),
     vault: createVault(db, sealer),
     clock: systemClock,
+    notices: createNoticeBoard(db),
+    settings: {
+      ...{ publicUrl: 'http://127.0.0.1:8080', heartbeatInterval: 10, missedBeats: 3 },
+      ...{ edgeImage: 'example/edge:1', edgeSources: loadEdgeSources() },
+    },
   }
 }
 

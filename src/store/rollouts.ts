@@ -1,0 +1,34 @@
+import type { Db } from './client.js'
+
+/** The nodes of a service, by whether they beat. */
+export interface RolloutNodes {
+  ready: string[]
+  /** Dead ones: they hear of a new snapshot with their first beat. */
+  absent: string[]
+}
+
+/** Every node with an agent whose pool has this service, or (`pool`) of one pool. One statement. */
+export async function rolloutNodes(
+  db: Db,
+  of: { service: string } | { pool: string },
+): Promise<RolloutNodes> {
+  const rows = await db.node.findMany({
+    where: {
+      pool: 'service' in of ? { service: of.service } : { name: of.pool },
+      agentKeyHash: { not: null },
+      state: { not: 'provisioning' },
+    },
+    select: { name: true, state: true },
+    orderBy: { name: 'asc' },
+  })
+  const names = (dead: boolean) => rows.filter(row => (row.state === 'dead') === dead).map(row => row.name)
+  return { ready: names(false), absent: names(true) }
+}
+
+/** Ids of the rollouts of a service that have not ended, those that failed and wait for someone included. */
+export async function openRollouts(db: Db, service: string): Promise<string[]> {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT id FROM "Run" WHERE workflow = 'service.rollout' AND direction = 'do' AND "endedAt" IS NULL
+    AND input ->> 'service' = ${service} ORDER BY id`
+  return rows.map(row => row.id)
+}
