@@ -4,6 +4,7 @@
 
 local addresses = require "addresses"
 local digest = require "digest"
+local enforcement = require "enforcement"
 local memo = require "memo"
 local places = require "places"
 local rate_limiter = require "rate_limiter"
@@ -97,8 +98,15 @@ local function recognise(list, subject, facts, query, now)
     return refusal and no("token", refusal)
 end
 
+-- The slower one of two rates, or the one there is.
+local function slower(one, other)
+    return one and other and math.min(one, other) or one or other
+end
+
 -- Block rules about users, then enforcement; sets the rate of a throttled one.
 local function enforce(rules, subject, facts)
+    local everywhere = enforcement.of(subject.user)
+    subject.everywhere = everywhere
     local rank = rules.block.user and rules.block.user(subject.user)
     if rank then
         return no("block", rules_of.reason(rules.block, rank))
@@ -107,11 +115,14 @@ local function enforce(rules, subject, facts)
     if rank then
         return no("enforce", rules_of.reason(rules.reject, rank))
     end
+    if everywhere == "reject" then
+        return no("enforce", "refused on all nodes")
+    end
     rank = rules_of.rank(rules.throttle, subject, facts.throttle, true)
     if rank == 0 then
         return no("enforce", rules_of.reason(rules.throttle, rank))
     end
-    subject.rate = rank and rules.throttle.list[rank].bytesPerSecond
+    subject.rate = slower(rank and rules.throttle.list[rank].bytesPerSecond, everywhere)
     return nil
 end
 
@@ -211,7 +222,7 @@ function _M.still(hash, subject)
     if not entry or records.refusal(entry, now) then
         return nil, "token"
     end
-    if rules ~= subject.rules then
+    if rules ~= subject.rules or enforcement.of(entry.user) ~= subject.everywhere then
         subject.rules, subject.facts = rules, rules_of.agent(rules, subject.facts.agent or "")
         local denial = block(rules, subject, subject.facts) or enforce(rules, subject, subject.facts)
         if denial then

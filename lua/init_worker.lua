@@ -3,4 +3,5 @@
 if ngx.worker.id() == 0 then
     require("agent").start()
     require("logs").start()
+    require("redis_store").start()
 end

@@ -73,7 +73,7 @@ http {
     ssl_certificate cert.pem; ssl_certificate_key key.pem;
     location ~ ^/v[lm]$ {
       access_by_lua_block { ngx.ctx.lazarus = { user = "u1", device = "d", rate = ${rate ?? 'nil'} } }
-      lua_socket_buffer_size 64k;
+      lua_socket_buffer_size 16k;
       content_by_lua_file lua/tunnel_handler.lua;
     }
     location = /proxied {
