@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { FORMATS } from '../render/subscriptions/formats.js'
 import { accessQuery } from './agent-access.js'
 import { sessionsSchema, telemetrySchema, usageSchema } from './agent-report-schemas.js'
 import { ackSchema, beatSchema, enrolSchema, registerSchema } from './agent-schemas.js'
@@ -207,6 +208,21 @@ function plainPaths(): Record<string, Json> {
     },
   })
   return {
+    '/sub/{token}': {
+      get: {
+        ...{ tags: ['users'], security: [] },
+        summary: 'What the client of a user imports, or the page of usage for a browser.',
+        parameters: [
+          { name: 'token', in: 'path', required: true, schema: { type: 'string' } },
+          { name: 'format', in: 'query', schema: { enum: ['html', ...Object.keys(FORMATS)] } },
+        ],
+        responses: {
+          200: { description: 'by format or User-Agent; usage and end in Subscription-Userinfo' },
+          404: { description: 'no such token; nothing else is said' },
+          429: problem('too many tokens that do not exist'),
+        },
+      },
+    },
     '/healthz': entry('The process answers.', 200),
     '/readyz': entry('Database and Redis answer too.', 200, 503),
     '/metrics': entry('Numbers for Prometheus; from elsewhere than this machine with a token.', 200, 401),

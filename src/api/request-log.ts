@@ -13,6 +13,9 @@ export const requestIds: RequestHandler = (req, res, next) => {
   next()
 }
 
+/** What of a URL may stand in a log: no query, and not the token of a user's link. */
+const loggable = (url: string): string => (url.split('?')[0] ?? '').replace(/^\/sub\/.*/i, '/sub/...')
+
 /** One line a request. Queries, headers and bodies are never logged: that is where the secrets are. */
 export function requestLog(log: Logger): RequestHandler {
   return pinoHttp({
@@ -22,7 +25,7 @@ export function requestLog(log: Logger): RequestHandler {
       req: ({ id, method, url }: { id: unknown; method: string; url: string }) => ({
         id,
         method,
-        path: url.split('?')[0],
+        path: loggable(url),
       }),
       res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
     },

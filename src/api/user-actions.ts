@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { qrSvg } from '../render/subscriptions/qr.js'
 import { writeAudit } from '../store/audit.js'
 import { renewUsers, resetTraffic, rotateToken, switchUsers, tokenOf } from '../store/user-actions.js'
 import { getUser } from '../store/users.js'
 import { notFound, Problem } from './problem.js'
 import { byId, type Call, defineRoute } from './route.js'
 import { linkOf, linkView, tellNodes } from './user-links.js'
-import { term } from './user-schemas.js'
+import { oneUnit, termShape } from './user-schemas.js'
 import { userView } from './views.js'
 
 type AnyCall = Call<{ id: string }, unknown, unknown>
@@ -43,7 +44,7 @@ export const userActionRoutes = [
   changing(
     'renew',
     'Moves the end on from the later of now and the end: by a month, or what the plan or the body says. Traffic is counted anew.',
-    term,
+    z.strictObject(termShape).refine(...oneUnit),
     call => renewUsers(call.deps.db, [call.params.id], call.body, now(call)),
   ),
   changing('enable', 'Lets a user pass.', nothing, ({ deps, params }) =>
@@ -81,6 +82,19 @@ export const userActionRoutes = [
     params: byId,
     answer: { status: 200, text: 'the link', schema: linkView },
     handle: async call => ({ status: 200, body: linkOf(call.deps, await readToken(call)) }),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/users/{id}/qr.svg',
+    tag: 'users',
+    summary: 'The link of a user as a QR code. Who asks is written into the audit.',
+    scope: 'fleet:write',
+    params: byId,
+    answer: { status: 200, text: 'the image', type: 'image/svg+xml' },
+    handle: async call => {
+      const image = qrSvg(linkOf(call.deps, await readToken(call)).link)
+      return { stream: res => void res.set('cache-control', 'no-store').type('svg').send(image) }
+    },
   }),
 ]
 

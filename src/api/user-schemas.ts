@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Term } from '../store/user-actions.js'
 import type { NewUser } from '../store/users.js'
 
 /** A name for people: it goes into links and files, so nothing invisible may stand in it. */
@@ -34,12 +35,16 @@ export const userChange = z
   .refine(change => Object.keys(change).length > 0, 'name what is to change')
 
 /** How much a renewal adds. */
-export const term = z
-  .strictObject({
-    months: z.int().min(1).max(120).optional(),
-    days: z.int().min(1).max(3_660).optional(),
-  })
-  .refine(body => body.months === undefined || body.days === undefined, 'give "months" or "days", not both')
+export const termShape = {
+  months: z.int().min(1).max(120).optional(),
+  days: z.int().min(1).max(3_660).optional(),
+}
+
+/** Says no to a term in both units. */
+export const oneUnit = [
+  ({ months, days }: Term) => months === undefined || days === undefined,
+  'give "months" or "days", not both',
+] as const
 
 /** A condition of a list, as it stands in a query. */
 export const yesNo = z

@@ -7,14 +7,16 @@ import { invalid } from './mount.js'
 import type { FieldError } from './problem.js'
 import { defineRoute, dryRun } from './route.js'
 import { linkOf, linkView, tellNodes } from './user-links.js'
-import { newUser, term, withEnd } from './user-schemas.js'
+import { newUser, oneUnit, termShape, withEnd } from './user-schemas.js'
 import { refusal } from './users.js'
 import { userView } from './views.js'
 
 const MOST = 1_000
 
 const newUsers = z.strictObject({ users: z.array(newUser).min(1).max(MOST) })
-const someIds = z.strictObject({ ids: z.array(z.string().max(200)).min(1).max(MOST) })
+const ids = z.array(z.string().max(200)).min(1).max(MOST)
+const someIds = z.strictObject({ ids })
+const idsAndTerm = z.strictObject({ ids, ...termShape }).refine(...oneUnit)
 const preview = z.object({ dryRun: z.literal(true), count: z.int() })
 const changed = z.object({ changed: z.int() })
 
@@ -52,29 +54,19 @@ export const userBulkRoutes = [
       }
     },
   }),
-  ...(
-    [
-      ['enable', 'Lets these users pass.', someIds, (db, ids) => switchUsers(db, ids, true)],
-      ['disable', 'Lets these users pass no more.', someIds, (db, ids) => switchUsers(db, ids, false)],
-      ['delete', 'Removes these users.', someIds, async (db, ids) => void (await deleteUsers(db, ids))],
-      [
-        'renew',
-        'Moves the ends of these users on, as one renewal does.',
-        someIds.extend(term.shape),
-        renewUsers,
-      ],
-    ] satisfies BulkVerb[]
-  ).map(bulkRoute),
+  bulkRoute('enable', 'Lets these users pass.', someIds, (db, ids) => switchUsers(db, ids, true)),
+  bulkRoute('disable', 'Lets these users pass no more.', someIds, (db, ids) => switchUsers(db, ids, false)),
+  bulkRoute('delete', 'Removes these users.', someIds, deleteUsers),
+  bulkRoute('renew', 'Moves the ends of these users on, as one renewal does.', idsAndTerm, renewUsers),
 ]
 
-type BulkVerb = [
+/** A route that does the same to many users. */
+function bulkRoute<B extends typeof someIds | typeof idsAndTerm>(
   verb: string,
   summary: string,
-  body: typeof someIds,
-  change: (db: ApiDeps['db'], ids: string[], term: Term, now: Date) => Promise<void>,
-]
-
-function bulkRoute([verb, summary, body, change]: BulkVerb) {
+  body: B,
+  change: (db: ApiDeps['db'], ids: string[], term: Term, now: Date) => Promise<unknown>,
+) {
   return defineRoute({
     method: 'post',
     path: `/users/bulk/${verb}`,
@@ -88,7 +80,7 @@ function bulkRoute([verb, summary, body, change]: BulkVerb) {
     answer: { status: 200, text: 'how many', schema: changed },
     handle: async call => {
       const { deps, query } = call
-      const { ids: given, ...rest } = call.body
+      const { ids: given, ...rest } = call.body as z.output<typeof idsAndTerm>
       await requireUsers(deps, given)
       const ids = [...new Set(given)]
       if (query.dryRun) return { status: 200, body: { dryRun: true, count: ids.length } }

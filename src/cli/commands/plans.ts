@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
+import { bytes } from '../../core/bytes.js'
 import { type Plan, plan } from '../answers.js'
 import { type Cli, integer, named, remote } from '../command.js'
 import { usage } from '../exit.js'
 import { table } from '../output.js'
-import { bytes, traffic } from '../sizes.js'
+import { traffic } from '../sizes.js'
 
 interface PlanOptions {
   traffic?: number | 'none'

@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
+import { bytes } from '../../core/bytes.js'
 import { type User, user, userLink } from '../answers.js'
 import type { Api } from '../client.js'
 import { type Cli, expiry, integer, moment, named, remote } from '../command.js'
 import { usage } from '../exit.js'
 import { table, when } from '../output.js'
-import { bytes } from '../sizes.js'
 
 const made = user.extend(userLink.shape)
 
