@@ -64,7 +64,7 @@ describe('enrolment', () => {
 })
 
 describe('heartbeat', () => {
-  it('is queued, then answered with the version that the node should have', async () => {
+  it('S0-13: is queued with its load, then answered with the version that the node should have', async () => {
     const key = await enrol()
     expect((await ask('POST', 'heartbeat', key, beat())).body).toMatchObject({ configVersion: null })
     expect(beats).toMatchObject([{ ...beat(), at: expect.any(Number) }])

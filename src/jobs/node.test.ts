@@ -22,7 +22,7 @@ async function open() {
 }
 const state = (world: Awaited<ReturnType<typeof open>>) => world.nodes.rows.get('edge-1')?.state
 
-test('register waits for the first beat, spending no attempt, then calls the node ready', async () => {
+test('S0-18: register waits for the first beat, spending no attempt, then calls the node ready', async () => {
   const world = await open()
   const job = inWorld(nodeRegister, world)
   await expect(job.run(seat)).rejects.toMatchObject({

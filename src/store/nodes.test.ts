@@ -166,7 +166,7 @@ describe('beats', () => {
     expect((await getNode(db, 'edge-1'))?.load?.connections).toBe(2 ** 31 - 1)
   })
 
-  test('silence kills once and a beat revives once, each told once', async () => {
+  test('S0-19: silence kills once and a beat revives once, each told once', async () => {
     await book.note('edge-1', { state: 'ready' })
     await recordBeats(db, [beat()])
     expect(await fleet.markSilent(new Date(T0), new Date(T0))).toEqual([])
