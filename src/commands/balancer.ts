@@ -1,0 +1,25 @@
+import type { Argv } from './compose.js'
+
+/** Our program on a balancer, which keeps its revisions. */
+export const BALANCER_PROGRAM = '/usr/local/sbin/lazarus-lvs'
+/** Where revisions are kept; one that is being filled has `.part` behind its name. */
+export const REVISIONS = '/var/lib/lazarus/lvs'
+
+/** Begins a revision as a copy of what is in force; prints `<sha256>  <path>` of every file in it. */
+export const beginRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'begin', revision]
+/** Makes what was begun a revision; standard input: `<sha256>  <path>` of every file that it must have. */
+export const finishRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'finish', revision]
+/** Exit 0: keepalived and the routing daemon of the balancer admit the revision. */
+export const checkRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'check', revision]
+/** Makes a revision the one in force; nothing is reloaded. */
+export const activateRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'activate', revision]
+/** Makes the programs read what is in force. */
+export const reloadBalancer = (): Argv => [BALANCER_PROGRAM, 'reload']
+/** Notes that what is in force has proved itself. */
+export const markGood = (): Argv => [BALANCER_PROGRAM, 'good']
+/** Goes back to what proved itself last, and reloads. */
+export const revertBalancer = (): Argv => [BALANCER_PROGRAM, 'revert']
+/** Prints what the balancer does, in sections for `readObservation`. */
+export const observeBalancer = (): Argv => [BALANCER_PROGRAM, 'observe']
+/** Removes all but so many of the newest revisions; what is in force and the last good one stay in any case. */
+export const pruneRevisions = (count: number): Argv => [BALANCER_PROGRAM, 'prune', String(count)]
