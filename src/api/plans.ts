@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { createPlan, deletePlan, getPlan, listPlans, PERIODS, updatePlan } from '../store/plans.js'
 import { notFound, Problem } from './problem.js'
 import { byName, defineRoute, page, pageOf } from './route.js'
-import { tellNodes } from './user-links.js'
 import { planName } from './user-schemas.js'
 import { planView } from './views.js'
 
@@ -87,7 +86,6 @@ export const planRoutes = [
     handle: async call => {
       const plan = await updatePlan(call.deps.db, call.params.name, call.body)
       if (!plan) throw notFound('plan', call.params.name)
-      await tellNodes(call)
       return { status: 200, body: plan }
     },
   }),

@@ -3,7 +3,8 @@ import { z } from 'zod'
 /** What a token may do. Agents have keys of their own, which open nothing here. */
 export const SCOPES = {
   'fleet:read': 'read pools, nodes, runs, users, plans, services and orphans',
-  'fleet:write': 'create, scale and remove pools and nodes; manage users, plans and services, read their links',
+  'fleet:write':
+    'create, scale and remove pools and nodes; manage users, plans and services, read their links',
   'runs:write': 'retry and cancel runs',
   'tokens:admin': 'create and revoke tokens, read the audit',
   ops: 'use Bull Board',

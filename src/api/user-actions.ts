@@ -5,7 +5,7 @@ import { renewUsers, resetTraffic, rotateToken, switchUsers, tokenOf } from '../
 import { getUser } from '../store/users.js'
 import { notFound, Problem } from './problem.js'
 import { byId, type Call, defineRoute } from './route.js'
-import { linkOf, linkView, tellNodes } from './user-links.js'
+import { linkOf, linkView } from './user-links.js'
 import { oneUnit, termShape } from './user-schemas.js'
 import { userView } from './views.js'
 
@@ -32,7 +32,6 @@ const changing = <B extends z.ZodObject>(
       await change(call)
       const user = await getUser(call.deps.db, call.params.id)
       if (!user) throw notFound('user', call.params.id)
-      await tellNodes(call)
       return { status: 200, body: user }
     },
   })
@@ -69,7 +68,6 @@ export const userActionRoutes = [
       const { deps, params } = call
       const rotated = await rotateToken(deps.db, deps.sealer, params.id)
       if (!rotated) throw notFound('user', params.id)
-      await tellNodes(call)
       return { status: 200, body: { ...rotated.view, ...linkOf(deps, rotated.token) } }
     },
   }),

@@ -6,7 +6,7 @@ import type { ApiDeps } from './deps.js'
 import { invalid } from './mount.js'
 import type { FieldError } from './problem.js'
 import { defineRoute, dryRun } from './route.js'
-import { linkOf, linkView, tellNodes } from './user-links.js'
+import { linkOf, linkView } from './user-links.js'
 import { newUser, oneUnit, termShape, withEnd } from './user-schemas.js'
 import { refusal } from './users.js'
 import { userView } from './views.js'
@@ -47,7 +47,6 @@ export const userBulkRoutes = [
       const made = await createUsers(deps.db, deps.sealer, users, now)
       // Only when another request was quicker since the look above: which of them it was, the next try says.
       if (typeof made === 'string') throw refusal(made, { name: 'of this list', plan: 'of this list' })
-      await tellNodes(call)
       return {
         status: 201,
         body: { items: made.map(({ token, view }) => ({ ...view, ...linkOf(deps, token) })) },
@@ -85,7 +84,6 @@ function bulkRoute<B extends typeof someIds | typeof idsAndTerm>(
       const ids = [...new Set(given)]
       if (query.dryRun) return { status: 200, body: { dryRun: true, count: ids.length } }
       await change(deps.db, ids, rest, deps.ports.clock.now())
-      await tellNodes(call)
       return { status: 200, body: { changed: ids.length } }
     },
   })

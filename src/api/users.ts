@@ -5,7 +5,7 @@ import { createUsers, getUser, listUsers, type UserConflict, updateUser } from '
 import { badField, notFound, Problem } from './problem.js'
 import { byId, defineRoute, page, pageOf } from './route.js'
 import { future } from './tokens.js'
-import { linkOf, linkView, tellNodes } from './user-links.js'
+import { linkOf, linkView } from './user-links.js'
 import { newUser, planName, userChange, withEnd, yesNo } from './user-schemas.js'
 import { userView } from './views.js'
 
@@ -51,7 +51,6 @@ export const userRoutes = [
       if (typeof made === 'string') throw refusal(made, body)
       const [user] = made
       if (!user) throw new Error('a new user was removed while it was being made')
-      await tellNodes(call)
       const headers = { location: `/api/v1/users/${user.view.id}` }
       return { status: 201, body: { ...user.view, ...linkOf(deps, user.token) }, headers }
     },
@@ -86,7 +85,6 @@ export const userRoutes = [
       const changed = await updateUser(deps.db, params.id, { ...body, expiresAt })
       if (!changed) throw notFound('user', params.id)
       if (typeof changed === 'string') throw refusal(changed, body)
-      await tellNodes(call)
       return { status: 200, body: changed }
     },
   }),
@@ -102,7 +100,6 @@ export const userRoutes = [
     handle: async call => {
       const { deps, params } = call
       if ((await deleteUsers(deps.db, [params.id])) === 0) throw notFound('user', params.id)
-      await tellNodes(call)
       return { status: 204 }
     },
   }),

@@ -46,12 +46,8 @@ export interface FleetBook {
   hearing(since: Date): Promise<{ agents: number; heard: number }>
   /** Nodes dead since `before` or longer, with a machine still on the books, in pools that replace, held by no run. */
   replaceable(before: Date): Promise<Replaceable[]>
-  /** Nodes whose agent should hear of a change to the access list. Names, sorted. */
-  publishable(): Promise<string[]>
-  /** Ids of users whose end has come and was not yet noticed. */
-  lapsed(now: Date): Promise<string[]>
-  /** Marks these users as noticed; those marked before keep their time. */
-  markExpired(ids: readonly string[], now: Date): Promise<void>
+  /** Marks users whose end has come and was not yet noticed; how many. */
+  markLapsed(now: Date): Promise<number>
   /** Ready nodes, held by no run, whose certificate has less than a third of its life left. */
   certificatesDue(now: Date): Promise<{ node: string; pool: string; zone: string; host: SshHost }[]>
   /** Asked after the provider was listed, so that whatever was begun meanwhile has its owner in here. */

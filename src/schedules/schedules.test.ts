@@ -96,24 +96,10 @@ describe('nodes.health', () => {
   })
 })
 
-describe('users.expire', () => {
-  test('publishes, then marks', async () => {
-    world.fleet.answers.lapsed = ['s1', 's2']
-    world.fleet.answers.publishable = ['edge-1']
-    await run(usersExpire)
-    expect(started).toMatchObject([
-      { workflow: 'config.publish', input: { nodes: [{ node: 'edge-1' }] }, claims: [] },
-    ])
-    expect(world.fleet.marked).toEqual(['s1', 's2'])
-  })
-
-  test('starts nothing without an end or without a node', async () => {
-    await run(usersExpire)
-    world.fleet.answers.lapsed = ['s1']
-    await run(usersExpire)
-    expect(started).toEqual([])
-    expect(world.fleet.marked).toEqual(['s1'])
-  })
+test('S0-22: users.expire marks who has ended and starts nothing: the gates know every end', async () => {
+  world.fleet.answers.lapsed = 2
+  expect(await run(usersExpire)).toEqual({ expired: 2 })
+  expect(started).toEqual([])
 })
 
 test('certificates.renew starts one run for each that is due', async () => {

@@ -18,18 +18,9 @@ export function createFleetBook(db: Db): FleetBook {
       return { agents, heard }
     },
     replaceable: before => replaceable(db, before),
-    async publishable() {
-      const where = { state: { not: 'provisioning' }, agentKeyHash: { not: null } }
-      const rows = await db.node.findMany({ where, select: { name: true }, orderBy: { name: 'asc' } })
-      return rows.map(row => row.name)
-    },
-    async lapsed(now) {
+    async markLapsed(now) {
       const where = { expiredAt: null, expiresAt: { lte: now } }
-      return (await db.user.findMany({ where, select: { id: true } })).map(row => row.id)
-    },
-    async markExpired(ids, now) {
-      await db.$executeRaw`UPDATE "User" SET "expiredAt" = ${now}
-        WHERE "expiredAt" IS NULL AND id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`
+      return (await db.user.updateMany({ where, data: { expiredAt: now } })).count
     },
     certificatesDue: now => certificatesDue(db, now),
     owners: () => owners(db),

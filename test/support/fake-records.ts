@@ -129,27 +129,22 @@ export function fakeServices(nodes: () => Map<string, NodeRecord>) {
   }
 }
 
-/** Answers that a test sets beforehand; what was marked is in `marked`. */
+/** Answers that a test sets beforehand. */
 export function fakeFleet() {
-  const marked: string[] = []
   const answers = {
     silent: [] as string[],
     hearing: { agents: 0, heard: 0 },
     replaceable: [] as Awaited<ReturnType<FleetBook['replaceable']>>,
-    publishable: [] as string[],
-    lapsed: [] as string[],
+    lapsed: 0,
     certificatesDue: [] as Awaited<ReturnType<FleetBook['certificatesDue']>>,
     owners: { nodes: [], claimed: [], zones: [], states: [] } as Awaited<ReturnType<FleetBook['owners']>>,
   }
   return {
     answers,
-    marked,
     markSilent: async () => answers.silent,
     hearing: async () => answers.hearing,
     replaceable: async () => answers.replaceable,
-    publishable: async () => answers.publishable,
-    lapsed: async () => answers.lapsed,
-    markExpired: async (ids: readonly string[]) => void marked.push(...ids),
+    markLapsed: async () => answers.lapsed,
     certificatesDue: async () => answers.certificatesDue,
     owners: async () => answers.owners,
   }
