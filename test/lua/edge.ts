@@ -30,6 +30,7 @@ export interface RunningEdge {
   logs(): string
   pid(): number
   start(): Promise<void>
+  /** `SIGKILL` ends the workers too, as the end of a container does. */
   stop(signal?: NodeJS.Signals): Promise<void>
   reload(): void
   /** Process ids of the workers. */
@@ -60,11 +61,15 @@ export function selfSigned(name: string): TlsPair {
 
 /**
  * Lays out an edge in a folder of its own, as a deployment does. `issuers`: PEM of those that an https API needs;
- * `resolverPort`: where the resolver 127.0.0.1 listens instead of port 53.
+ * `resolverPort`: where the resolver 127.0.0.1 listens instead of port 53; `settings`: more for `agent.json`.
  */
 export async function layOut(
   over: Partial<Edge> & { apiBase: string },
-  { issuers, resolverPort = 53 }: { issuers?: string; resolverPort?: number } = {},
+  {
+    issuers,
+    resolverPort = 53,
+    settings = {},
+  }: { issuers?: string; resolverPort?: number; settings?: object } = {},
 ): Promise<{ root: string; edge: Edge }> {
   const fqdn = over.fqdn ?? 'edge-1.edge.lazarus.test'
   const edge: Edge = {
@@ -87,7 +92,8 @@ export async function layOut(
     const target = path.replace(EDGE_ROOT, root)
     mkdirSync(dirname(target), { recursive: true })
     const text = content.replace('resolver 127.0.0.1;', `resolver 127.0.0.1:${resolverPort};`)
-    writeFileSync(target, text, { mode })
+    const merged = path.endsWith('/agent.json') ? JSON.stringify({ ...JSON.parse(text), ...settings }) : text
+    writeFileSync(target, merged, { mode })
   }
   if (issuers) writeFileSync(join(root, 'tls/ca.pem'), issuers)
   mkdirSync(join(root, 'nginx/logs'))
@@ -178,8 +184,11 @@ export async function startEdge(...what: Parameters<typeof layOut>): Promise<Run
     stop: async (signal = 'SIGTERM') => {
       if (!nginx || nginx.exitCode !== null || nginx.signalCode !== null) return
       const ended = once(nginx, 'exit')
+      const orphans = signal === 'SIGKILL' ? running.workers() : []
       nginx.kill(signal)
       await ended
+      for (const worker of orphans) process.kill(worker, signal)
+      await until(() => !orphans.some(worker => existsSync(`/proc/${worker}`)))
     },
     reload: () => void process.kill(running.pid(), 'SIGHUP'),
     workers: () => {

@@ -59,6 +59,8 @@ export interface Way {
   /** Where nginx listens. */
   port: number
   address?: string
+  /** The address that the client comes from, when the machine has several. */
+  from?: string
   /** The name in the certificate, and the certificate itself. */
   name: string
   certificate: string
@@ -93,7 +95,8 @@ export async function startClient(way: Way): Promise<V2rayClient> {
   }
 }
 
-function clientConfig({ protocol, id, port, address, name, certificate, path }: Way, listen: number): string {
+function clientConfig(way: Way, listen: number): string {
+  const { protocol, id, port, address = '127.0.0.1', from, name, certificate, path } = way
   const user = protocol === 'vless' ? { id, encryption: 'none' } : { id, alterId: 0, security: 'auto' }
   const verify = { usage: 'verify', certificate: certificate.trim().split('\n') }
   return JSON.stringify({
@@ -102,7 +105,8 @@ function clientConfig({ protocol, id, port, address, name, certificate, path }: 
     outbounds: [
       {
         protocol,
-        settings: { vnext: [{ address: address ?? '127.0.0.1', port, users: [user] }] },
+        ...(from && { sendThrough: from }),
+        settings: { vnext: [{ address, port, users: [user] }] },
         streamSettings: {
           network: 'ws',
           security: 'tls',
