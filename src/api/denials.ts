@@ -29,8 +29,19 @@ const MEANINGS = {
   sessions: 'too many devices at once',
   client: 'the client is not allowed, or too old',
 } as const
-const UNKNOWN = { node: null, at: null, status: null, user: null, client: null, ip: null, path: null }
+const UNKNOWN = { node: null, status: null, user: null, client: null, ip: null, path: null }
 const ID = /^[0-9A-Za-z]{16}-([a-z])$/
+const DIGITS = 'abcdefghijklmnopqrstuvwxyz234567'
+/** An id begins with eight digits of milliseconds; they come round after 35 years. */
+const ROUND = 2 ** 40
+
+/** When the request was refused, by its id alone (ISO 8601); null for an id that was not made by an edge of ours. */
+function timeOf(id: string, now: Date): string | null {
+  const digits = [...id.slice(0, 8)].map(digit => DIGITS.indexOf(digit))
+  if (digits.includes(-1)) return null
+  const ago = now.getTime() - digits.reduce((sum, digit) => sum * 32 + digit, 0)
+  return new Date(now.getTime() - (((ago % ROUND) + ROUND) % ROUND)).toISOString()
+}
 
 const filter = page.extend({
   node: z.string().max(63).optional(),
@@ -71,7 +82,8 @@ export const denialRoutes = [
       const check = CHECK_NAMES.find(name => CHECKS[name] === letter)
       const found = await getDenial(deps.db, id)
       if (!found && !check) throw notFound('denial', id)
-      const body = found ?? { id, ...UNKNOWN, check, reason: check && MEANINGS[check] }
+      const at = timeOf(id, deps.ports.clock.now())
+      const body = found ?? { id, ...UNKNOWN, at, check, reason: check && MEANINGS[check] }
       return { status: 200, body }
     },
   }),

@@ -81,7 +81,14 @@ describe('refusals', () => {
     expect((await get(`/denials/${id(99, 'q')}`)).body).toMatchObject({
       check: 'quota',
       node: null,
-      at: null,
+    })
+    // As an edge makes it: milliseconds in eight digits of five bits.
+    const time = Date.parse('2026-03-01T00:00:00Z')
+    const digit = (place: number) => 'abcdefghijklmnopqrstuvwxyz234567'[Math.floor(time / 32 ** place) % 32]
+    const made = `${[7, 6, 5, 4, 3, 2, 1, 0].map(digit).join('')}abcdefgh-r`
+    expect((await get(`/denials/${made}`)).body).toMatchObject({
+      check: 'rate',
+      at: '2026-03-01T00:00:00.000Z',
     })
     for (const wrong of [id(99, 'z'), 'x', id(99, 'tt')])
       expect((await get(`/denials/${wrong}`)).status).toBe(404)
