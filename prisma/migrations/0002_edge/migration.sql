@@ -233,3 +233,96 @@ FROM "Subscription";
 INSERT INTO "AccessChange" ("tokenHash") SELECT "tokenHash" FROM "User";
 
 DROP TABLE "Subscription";
+-- CreateTable
+CREATE TABLE "LvsCluster" (
+    "name" TEXT NOT NULL PRIMARY KEY,
+    "version" INTEGER NOT NULL,
+    "published" INTEGER,
+    "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
+
+-- CreateTable
+CREATE TABLE "LvsDocument" (
+    "clusterName" TEXT NOT NULL,
+    "version" INTEGER NOT NULL,
+    "content" TEXT NOT NULL,
+    "hosts" TEXT NOT NULL,
+    "actor" TEXT NOT NULL,
+    "note" TEXT NOT NULL DEFAULT '',
+    "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+
+    PRIMARY KEY ("clusterName", "version"),
+    CONSTRAINT "LvsDocument_clusterName_fkey" FOREIGN KEY ("clusterName") REFERENCES "LvsCluster" ("name") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "LvsBalancer" (
+    "hostname" TEXT NOT NULL PRIMARY KEY,
+    "clusterName" TEXT NOT NULL,
+    "routerid" TEXT NOT NULL,
+    "revision" TEXT,
+    "good" TEXT,
+    "observed" TEXT,
+    "observedAt" DATETIME,
+    "error" TEXT,
+    CONSTRAINT "LvsBalancer_clusterName_fkey" FOREIGN KEY ("clusterName") REFERENCES "LvsCluster" ("name") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "LvsVip" (
+    "vip" TEXT NOT NULL PRIMARY KEY,
+    "clusterName" TEXT NOT NULL,
+    "wstype" TEXT NOT NULL,
+    "position" INTEGER NOT NULL,
+    CONSTRAINT "LvsVip_clusterName_fkey" FOREIGN KEY ("clusterName") REFERENCES "LvsCluster" ("name") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "LvsHost" (
+    "vip" TEXT NOT NULL,
+    "host" TEXT NOT NULL,
+    "position" INTEGER NOT NULL,
+
+    PRIMARY KEY ("vip", "host"),
+    CONSTRAINT "LvsHost_vip_fkey" FOREIGN KEY ("vip") REFERENCES "LvsVip" ("vip") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "LvsPort" (
+    "vip" TEXT NOT NULL,
+    "protocol" TEXT NOT NULL,
+    "sport" INTEGER NOT NULL,
+    "dport" INTEGER NOT NULL,
+
+    PRIMARY KEY ("vip", "protocol", "sport"),
+    CONSTRAINT "LvsPort_vip_fkey" FOREIGN KEY ("vip") REFERENCES "LvsVip" ("vip") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "NginxUpstream" (
+    "name" TEXT NOT NULL PRIMARY KEY,
+    "content" TEXT NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "NginxDomain" (
+    "name" TEXT NOT NULL,
+    "product" TEXT NOT NULL,
+    "type" TEXT NOT NULL,
+    "content" TEXT NOT NULL,
+
+    PRIMARY KEY ("name", "product", "type")
+);
+
+-- CreateIndex
+CREATE UNIQUE INDEX "LvsBalancer_routerid_key" ON "LvsBalancer"("routerid");
+
+-- CreateIndex
+CREATE INDEX "LvsBalancer_clusterName_idx" ON "LvsBalancer"("clusterName");
+
+-- CreateIndex
+CREATE INDEX "LvsVip_clusterName_position_idx" ON "LvsVip"("clusterName", "position");
+
+-- CreateIndex
+CREATE INDEX "LvsHost_host_idx" ON "LvsHost"("host");
+
