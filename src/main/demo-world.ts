@@ -14,6 +14,8 @@ export interface DemoWorld {
   adminToken: string
   compute: string
   sandboxUrl: string
+  /** Address of this machine that the machines of the sandbox reach. */
+  gateway: string
   dns: { host: string; port: number }
   /** PEM file of the root that signs the certificates of the sandbox. */
   rootFile: string
@@ -22,6 +24,7 @@ export interface DemoWorld {
 }
 
 const sandboxSchema = z.object({
+  gateway: z.ipv4(),
   dns: z.object({ host: z.string(), port: z.number() }),
   acme: z.object({ root: z.string().startsWith('-----BEGIN CERTIFICATE-----') }),
 })
@@ -39,7 +42,7 @@ export async function startWorld(): Promise<DemoWorld> {
     up = await runUp({ port: 0, dataDir, sandbox: true, settings: ownSettings(adminToken) })
     const { url, compute, sandboxUrl } = up
     if (!sandboxUrl) throw new Fatal('no-sandbox', 'the sandbox did not start')
-    const { dns, acme } = sandboxSchema.parse(await (await fetch(`${sandboxUrl}/_sandbox`)).json())
+    const { gateway, dns, acme } = sandboxSchema.parse(await (await fetch(`${sandboxUrl}/_sandbox`)).json())
     const rootFile = path.join(dataDir, 'root.pem')
     writeFileSync(rootFile, acme.root)
     return {
@@ -47,6 +50,7 @@ export async function startWorld(): Promise<DemoWorld> {
       adminToken,
       compute,
       sandboxUrl,
+      gateway,
       dns,
       rootFile,
       close,

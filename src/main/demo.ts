@@ -17,8 +17,11 @@ import {
   shown,
   subscribe,
 } from './demo-acts.js'
-import { type DemoLanguage, type DemoMessages, demoMessages } from './demo-messages.js'
-import { type DemoWorld, startWorld } from './demo-world.js'
+import { type DemoLanguage, demoMessages } from './demo-messages.js'
+import type { Stage } from './demo-stage.js'
+import { subscribeClients } from './demo-tunnel.js'
+import { showTunnels, TRAFFIC } from './demo-tunnel-acts.js'
+import { startWorld } from './demo-world.js'
 
 export interface DemoOptions {
   language: DemoLanguage
@@ -36,20 +39,18 @@ export interface DemoSummary {
   nodes: number
   served: boolean
   denied: boolean
+  /** A real v2ray client reached a page through a machine. */
+  tunnelled: boolean
+  /** Quota and end cut its traffic off. */
+  cut: boolean
   resurrected: boolean
   seconds: number
-}
-
-interface Stage extends Pick<DemoOptions, 'output' | 'signal'> {
-  world: DemoWorld
-  text: DemoMessages
-  say: (line: string) => void
 }
 
 const MACHINES = 3
 
 /**
- * Raises three machines, shows who may pass, kills one and watches it come back. Whatever happens, nothing is left
+ * Raises three machines, shows who may pass and whose traffic is cut off, kills one and watches it come back. Whatever happens, nothing is left
  * behind. Throws `Fatal` with the reason when something is not as it should be.
  */
 export async function runDemo(options: DemoOptions): Promise<void> {
@@ -84,6 +85,7 @@ async function play(stage: Stage): Promise<Omit<DemoSummary, 'nodes' | 'seconds'
   say(text.compute(world.compute))
   showAddresses(stage)
   const tokens = await subscribe(world)
+  const clients = await subscribeClients(world, TRAFFIC)
   say(text.raising(MACHINES))
   const nodes = await raise(world, MACHINES, progressView(stage.output), signal)
   if (nodes.length !== MACHINES)
@@ -92,8 +94,10 @@ async function play(stage: Stage): Promise<Omit<DemoSummary, 'nodes' | 'seconds'
   for (const one of nodes) await request(stage, one, tokens.valid, '200')
   say(text.expired)
   for (const one of nodes) await request(stage, one, tokens.expired, '403')
+  const [first] = nodes
+  if (first) await showTunnels(stage, first, clients)
   await loseOne(stage, nodes, tokens.valid)
-  return { served: true, denied: true, resurrected: true }
+  return { served: true, denied: true, tunnelled: true, cut: true, resurrected: true }
 }
 
 /** Asks one machine, shows the command and the answer, and insists on the status. */

@@ -74,6 +74,8 @@ describe('lazarus demo', () => {
       nodes: 3,
       served: true,
       denied: true,
+      tunnelled: true,
+      cut: true,
       resurrected: true,
       seconds: expect.any(Number),
     })
