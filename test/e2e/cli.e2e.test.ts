@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type CliResult, lazarus } from '../support/cli.js'
 import { type Program, startProgram } from '../support/program.js'
@@ -94,6 +96,15 @@ test('users are made, changed and removed', async () => {
   expect(await json('users', 'remove', 'alice')).toEqual({ removed: id })
   expect(await run('users', 'enable', String(id))).toMatchObject({ code: 4 })
   expect(await json('plans', 'remove', 'basic')).toEqual({ removed: 'basic' })
+  const file = join(LAZARUS_DATA, 'users.csv')
+  writeFileSync(file, 'name,note,expires\nbob,"cash, monthly",30d\ncarol,,never\n')
+  expect(await json('users', 'import', file, '--dry-run')).toEqual({ dryRun: true, count: 2 })
+  expect((await run('users', 'import', file)).stdout).toMatch(/bob +http\S+\/sub\/lzr_/)
+  expect(await run('users', 'import', file)).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('line 2, name: there is a user "bob" already'),
+  })
+  expect((await run('users', 'link', 'bob', '--qr')).stdout).toMatch(/▄.*\/sub\/lzr_/s)
 })
 
 test('the rest answers too', async () => {

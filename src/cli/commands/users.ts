@@ -1,11 +1,13 @@
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { bytes } from '../../core/bytes.js'
+import { qrText } from '../../render/subscriptions/qr.js'
 import { type User, user, userLink } from '../answers.js'
 import type { Api } from '../client.js'
 import { type Cli, expiry, integer, moment, named, remote } from '../command.js'
 import { usage } from '../exit.js'
 import { table, when } from '../output.js'
+import { addImport } from './users-import.js'
 
 const made = user.extend(userLink.shape)
 
@@ -13,11 +15,14 @@ const made = user.extend(userLink.shape)
 export function addUsers(program: Command, cli: Cli): void {
   const users = program
     .command('users')
-    .description('who may pass the gate of the edges: list, add, show, set, renew, rotate, link, remove')
+    .description(
+      'who may pass the gate of the edges: list, add, show, set, renew, rotate, link, import, remove',
+    )
   addLooks(users, cli)
   addMaking(users, cli)
   addChanges(users, cli)
   addLinks(users, cli)
+  addImport(users, cli)
 }
 
 interface ListOptions {
@@ -136,10 +141,13 @@ function addLinks(users: Command, cli: Cli): void {
     const answer = await api.send('POST', path, made, { body: {} })
     output.result(answer, answer.link)
   })
-  const link = users.command('link <user>').description('print the link for clients')
-  remote(cli, link, async ({ api, output }, who = '') => {
+  const link = users
+    .command('link <user>')
+    .description('print the link for clients')
+    .option('--qr', 'as a QR code, too')
+  remote<{ qr?: boolean }>(cli, link, async ({ api, output, options }, who = '') => {
     const answer = await api.get(`${named('users', await idOf(api, who))}/link`, userLink)
-    output.result(answer, answer.link)
+    output.result(answer, options.qr ? `${qrText(answer.link)}\n${answer.link}` : answer.link)
   })
 }
 
