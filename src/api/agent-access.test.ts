@@ -1,3 +1,4 @@
+import { pino } from 'pino'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { startApi } from '../../test/support/api.js'
 import { until } from '../../test/support/wait.js'
@@ -5,10 +6,12 @@ import * as access from '../store/access.js'
 import { accessOfUsersChanged } from '../store/access.js'
 import { hashToken } from '../store/tokens.js'
 
-const api = await startApi()
+const errors: string[] = []
+const log = pino({ level: 'error' }, { write: line => void errors.push(line) })
+const api = await startApi(() => ({ log }))
 const { db } = api.deps
 const KEY = 'agent-key'
-const USERS = 12_000
+const USERS = 6_000
 const hash = (number: number): string => number.toString(16).padStart(64, '0')
 
 beforeAll(async () => {
@@ -79,10 +82,26 @@ describe('S0-9: the access list', () => {
     const whole = vi.spyOn(access, 'wholeAccess')
     const since = vi.spyOn(access, 'accessSince')
     const answers = await Promise.all(
-      Array.from({ length: 200 }, (_, number) => ask(number % 2 ? '' : `?list=${list}&since=${seq}`)),
+      Array.from({ length: 200 }, (_, number) => ask(number % 5 === 0 ? '' : `?list=${list}&since=${seq}`)),
     )
     expect(new Set(answers.map(answer => answer.body.seq))).toEqual(new Set([seq + 1]))
     expect([whole.mock.calls.length, since.mock.calls.length]).toEqual([1, 1])
+    vi.restoreAllMocks()
+  })
+
+  it('says how long it is, and a node that hangs up meanwhile harms nobody', async () => {
+    const { headers: answered } = await ask()
+    expect(Number(answered.get('content-length'))).toBeGreaterThan(USERS * 80)
+    await disable(8)
+    const gone = new AbortController()
+    const asked = fetch(`${api.url}/api/v1/agent/access`, { headers, signal: gone.signal })
+    const built = vi.spyOn(access, 'wholeAccess')
+    await until(() => built.mock.calls.length > 0)
+    gone.abort()
+    await expect(asked).rejects.toThrow('aborted')
+    await built.mock.results[0]?.value
+    expect((await ask()).status).toBe(200)
+    expect(errors).toEqual([])
     vi.restoreAllMocks()
   })
 

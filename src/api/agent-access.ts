@@ -1,6 +1,4 @@
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import type { RequestHandler, Response } from 'express'
+import type { RequestHandler } from 'express'
 import { z } from 'zod'
 import type { Vault } from '../ports/records.js'
 import { accessSince, wholeAccess } from '../store/access.js'
@@ -18,10 +16,10 @@ export const accessQuery = z.object({
     .describe('the number of the last change it has'),
 })
 
-/** One answer, ready to be sent any number of times. `seq` is the last change in it. */
+/** One answer, ready to be sent to any number of nodes. `seq` is the last change in it. */
 interface Answer {
   seq: number
-  pieces: readonly Buffer[]
+  body: Buffer
 }
 
 /** How long an answer is kept at most, milliseconds: as long as a fleet may take to ask for it. */
@@ -65,7 +63,12 @@ export function createAgentAccess(options: {
       if (!query.success) throw invalid(fieldErrors('query', query.error))
       const since = query.data.list === list ? query.data.since : undefined
       const news = since && (await shelf.get(since, () => delta(Number(since))))
-      await send(res, news || ((await shelf.get('whole', whole)) as Answer))
+      const { body } = news || ((await shelf.get('whole', whole)) as Answer)
+      // Its length goes along: a list that was cut off must not be taken for a whole one.
+      res
+        .set({ 'content-length': String(body.length), 'cache-control': 'no-store' })
+        .type('json')
+        .end(body)
     },
     close: () => shelf.close(),
   }
@@ -73,18 +76,8 @@ export function createAgentAccess(options: {
 
 const toAnswer = (seq: number, texts: readonly string[]): Answer => ({
   seq,
-  pieces: texts.map(text => Buffer.from(text)),
+  body: Buffer.concat(texts.map(text => Buffer.from(text))),
 })
-
-async function send(res: Response, { pieces }: Answer): Promise<void> {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
-  res.writeHead(200, {
-    'content-type': 'application/json',
-    'content-length': length,
-    'cache-control': 'no-store',
-  })
-  await pipeline(Readable.from(pieces), res)
-}
 
 /** Answers being made or made; one is used again as long as nothing has changed since. */
 function createShelf(head: () => number) {
