@@ -6,15 +6,10 @@ local config = require "config"
 local control_plane = require "control_plane"
 local identity = require "identity"
 local metrics = require "metrics"
+local reports = require "reports"
 local updates = require "updates"
 local utils = require "utils"
 local watch = require "watch"
-
--- Until all of its parts are there.
-local found, reports = pcall(require, "reports")
-if not found or not ngx.shared.usage then
-    reports = { start = function() end, set_intervals = function() end }
-end
 
 local ngx = ngx
 local floor = math.floor
@@ -228,6 +223,7 @@ function _M.start()
     if not ok then
         ngx.log(ngx.EMERG, PREFIX, "not started: ", err)
     end
+    guarded("reading the settings", read_settings)
     reports.start(peer)
 end
 

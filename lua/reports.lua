@@ -242,20 +242,25 @@ local function turn(premature, name, peer)
     else
         complain(name, ngx.INFO, "reporting " .. name .. " works")
     end
-    _M.plan(name, peer, name == "sessions" and min(1, intervals.sessions) or intervals[name])
+    _M.plan(name, peer, 1)
 end
 
-function _M.plan(name, peer, seconds)
-    local ok, err = ngx.timer.at(seconds, turn, name, peer)
+-- Sessions are looked at more often than they are told.
+local function pace(name)
+    return name == "sessions" and min(1, intervals.sessions) or intervals[name]
+end
+
+function _M.plan(name, peer, share)
+    local ok, err = ngx.timer.at(pace(name) * share, turn, name, peer)
     if not ok and not ngx.worker.exiting() then
         ngx.log(ngx.EMERG, PREFIX, "no more reports of ", name, ", no timer: ", err)
     end
 end
 
--- Starts them in this worker for `peer` ({url, key}, which the agent fills), not all at the same moment, and not on all nodes.
+-- Starts them in this worker for `peer` ({url, key}, which the agent fills); not all at one moment, nor on all nodes.
 function _M.start(peer)
     for name in pairs(runs) do
-        _M.plan(name, peer, intervals[name] * random())
+        _M.plan(name, peer, random())
     end
 end
 

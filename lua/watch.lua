@@ -1,6 +1,5 @@
 -- Says in the log what the gate does, which must not log itself.
 
-local access_list = require "access_list"
 local gate = require "gate"
 local utils = require "utils"
 
@@ -13,16 +12,13 @@ local _M = {}
 
 -- Whether requests with a good token pass now; says so when it changes.
 function _M.is_open()
-    if not access_list.loaded() then
-        announce("gate", ngx.WARN, "the gate is closed: no access list yet")
-        return false
+    local open, why = gate.is_open(ngx.now())
+    if open then
+        announce("gate", ngx.NOTICE, "the gate is open")
+    else
+        announce("gate", ngx.WARN, "the gate is closed: " .. why)
     end
-    if not gate.fresh(ngx.now()) then
-        announce("gate", ngx.WARN, "the gate is closed: the control plane is silent for too long")
-        return false
-    end
-    announce("gate", ngx.NOTICE, "the gate is open")
-    return true
+    return open == true
 end
 
 -- Passes on why the gate broke, if it did since the last call.
