@@ -258,7 +258,7 @@ function _M.compile(document)
     if not err then
         local common = or_empty(document.tokens)
         rules.detect, err = clients.detector(#described > 0 and described or clients.COMMON,
-            #common > 0 and common or { "query:token", "cookie:token" })
+            #common > 0 and common or { "query:token", "header:Lazarus-Token" })
     end
     if err then
         return nil, err

@@ -105,7 +105,7 @@ describe('drafts', () => {
   test('a draft is replaced whole, and changes nothing that is published', async () => {
     await create(tokens('a'))
     await publish()
-    expect((await put({})).body.rules.tokens).toEqual(['query:token', 'cookie:token'])
+    expect((await put({})).body.rules.tokens).toEqual(['query:token', 'header:Lazarus-Token'])
     expect((await get('/snapshots/1')).body.content.rules.tokens).toEqual(['query:a'])
   })
 

@@ -98,8 +98,8 @@ const ruleLists = z.strictObject({
   skip: z.array(path).max(MOST).default([]),
   block: z.array(block).max(MOST).default([]),
   clients: z.array(client).max(100).default([]),
-  /** The common places of a token. */
-  tokens: z.array(place).min(1).max(8).default(['query:token', 'cookie:token']),
+  /** The common places of a token. sing-box sends no query, so it has a header. */
+  tokens: z.array(place).min(1).max(8).default(['query:token', 'header:Lazarus-Token']),
   enforce: z.array(enforcement).max(MOST).default([]),
   limits: z.array(limit).max(16).default([]),
   /** For each user on the edges of the service, by UTC day and month. */

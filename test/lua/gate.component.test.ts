@@ -92,7 +92,12 @@ test.each([
   expect(await edge.get(path)).toBe(403)
 })
 
-test('a token in a header or cookie is none', async () => {
+test('S0-3: sing-box, which sends no query, has a header for the token', async () => {
+  const named = (token: string) => edge.get('/', { headers: { 'lazarus-token': token } })
+  expect([await named(GOOD), await named(ENDED), await named(`${GOOD}x`)]).toEqual([200, 403, 403])
+})
+
+test('a token in another header or a cookie is none', async () => {
   const headers = { authorization: `Bearer ${GOOD}`, cookie: `token=${GOOD}`, 'x-token': GOOD }
   expect(await edge.get('/', { headers })).toBe(403)
 })

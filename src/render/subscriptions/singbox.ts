@@ -46,11 +46,11 @@ export function renderSingbox(subscription: Subscription): string {
 const remoteDns = (names: readonly string[]) =>
   names.length === 0 ? [] : [{ type: 'https', tag: 'remote', server: '1.1.1.1', detour: CHOICE }]
 
-/** sing-box escapes the "?" of a path, so that no query is left in it: here the token is a cookie. */
+/** sing-box escapes the "?" of a path, so that no query is left in it: here the token has a header of its own. */
 const outbound = (way: Way) => ({
   ...{ type: way.protocol, tag: way.name, server: way.host, server_port: PORT, uuid: way.id },
   // v2ray knows nothing of XUDP, which sing-box would use for VLESS.
   ...(way.protocol === 'vmess' ? { security: 'auto', alter_id: 0 } : { packet_encoding: '' }),
   tls: { enabled: true, server_name: way.host },
-  transport: { type: 'ws', path: way.path, headers: { Host: way.host, Cookie: `token=${way.token}` } },
+  transport: { type: 'ws', path: way.path, headers: { Host: way.host, 'Lazarus-Token': way.token } },
 })

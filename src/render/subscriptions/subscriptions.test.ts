@@ -63,12 +63,12 @@ describe('S0-3: what clients import', () => {
     expect(rules.at(-1)).toBe(`MATCH,${groups[0].name}`)
   })
 
-  test('sing-box gets the token as a cookie, since it escapes queries', () => {
+  test('sing-box gets the token as a header, since it escapes queries', () => {
     const { outbounds, route } = JSON.parse(renderSingbox(two))
     const vless = outbounds.find(({ type }: { type: string }) => type === 'vless')
     expect(vless).toMatchObject({
       ...{ server: 'edge-1.edge.lazarus.test', server_port: 443, uuid: ID, tls: { enabled: true } },
-      transport: { type: 'ws', path: '/vl', headers: { Cookie: `token=${TOKEN}` } },
+      transport: { type: 'ws', path: '/vl', headers: { 'Lazarus-Token': TOKEN } },
     })
     const tags = outbounds.map(({ tag }: { tag: string }) => tag)
     expect(tags).toContain(route.final)
