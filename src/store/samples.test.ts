@@ -125,6 +125,18 @@ describe('downsampling', () => {
     expect((await series('node', 'edge-1', 3600)).length).toBe(2)
   })
 
+  test('a late report still counts into the hour before, and the day before', async () => {
+    const midnight = 24 * 60
+    for (const minutes of [midnight - 2, midnight + 1]) {
+      await recordBeats(db, [beat('edge-1', minutes)])
+      await downsample(db, at(minutes))
+    }
+    await recordBeats(db, [beat('edge-2', midnight - 2, { connections: 5 })])
+    await downsample(db, at(midnight + 2))
+    for (const width of [3600, 86400] as const)
+      expect((await series('pool', 'edge', width)).map(point => point.connections)).toEqual([8, 3])
+  })
+
   test('each width is kept for its time', async () => {
     const now = at(0)
     const seconds = Math.floor(now.getTime() / 1000)

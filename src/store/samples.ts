@@ -65,7 +65,10 @@ export async function downsample(db: Db, now: Date): Promise<void> {
 const lastOf = (width: Width) =>
   Prisma.sql`coalesce((SELECT max(at) FROM "Sample" WHERE seconds = ${width} AND scope = 'all' AND name = 'all'), 0)`
 
-/** Reports may come ten minutes late. The averages of nodes that did not beat in that minute (weight 0) do not count. */
+/** Seconds that a report may be late. */
+const LATE = 600
+
+/** The averages of nodes that did not beat in that minute (weight 0) do not count. */
 const sumUpNodes = (db: Db): Statement =>
   db.$executeRaw`INSERT INTO "Sample" (seconds, scope, name, at, connections, cpu, mem, "rxBps", "txBps",
       up, down, requests, denied, weight)
@@ -73,7 +76,7 @@ const sumUpNodes = (db: Db): Statement =>
       coalesce(avg(iif(s.weight > 0, s.mem, NULL)), 0), sum(s."rxBps"), sum(s."txBps"),
       sum(s.up), sum(s.down), sum(s.requests), sum(s.denied), sum(s.weight > 0)
     FROM ${MEMBERS} m JOIN "Sample" s ON s.seconds = 60 AND s.scope = 'node' AND s.name = m.node
-      AND s.at >= ${lastOf(60)} - 600
+      AND s.at >= ${lastOf(60)} - ${LATE}
     WHERE m.scope <> 'node' GROUP BY m.scope, m.name, s.at
     ON CONFLICT DO UPDATE SET connections = excluded.connections, cpu = excluded.cpu, mem = excluded.mem,
       "rxBps" = excluded."rxBps", "txBps" = excluded."txBps", up = excluded.up, down = excluded.down,
@@ -87,13 +90,19 @@ const countOnline = (db: Db, now: Date): Statement =>
     WHERE s."seenAt" >= ${new Date(now.getTime() - SESSION_LIFE)} GROUP BY m.scope, m.name
     ON CONFLICT DO UPDATE SET online = max(online, excluded.online)`
 
+/** The last bucket anew, and the one before as long as something may still come for it. */
+const beginOf = (from: Width, to: Width): Prisma.Sql => {
+  const settled = Prisma.sql`(${lastOf(from)} - ${LATE})`
+  return Prisma.sql`min(${lastOf(to)}, ${settled} - ${settled} % ${to})`
+}
+
 const coarsen = (db: Db, from: Width, to: Width): Statement =>
   db.$executeRaw`INSERT INTO "Sample" (seconds, scope, name, at, online, connections, cpu, mem, "rxBps", "txBps",
       up, down, requests, denied, weight)
     SELECT ${to}, scope, name, at - at % ${to}, avg(online), ${weighed('connections')}, ${weighed('cpu')},
       ${weighed('mem')}, ${weighed('"rxBps"')}, ${weighed('"txBps"')}, sum(up), sum(down), sum(requests), sum(denied),
       sum(weight)
-    FROM "Sample" WHERE seconds = ${from} AND at >= ${lastOf(to)} - ${to} GROUP BY scope, name, at - at % ${to}
+    FROM "Sample" WHERE seconds = ${from} AND at >= ${beginOf(from, to)} GROUP BY scope, name, at - at % ${to}
     ON CONFLICT DO UPDATE SET online = excluded.online, connections = excluded.connections, cpu = excluded.cpu,
       mem = excluded.mem, "rxBps" = excluded."rxBps", "txBps" = excluded."txBps", up = excluded.up,
       down = excluded.down, requests = excluded.requests, denied = excluded.denied, weight = excluded.weight`
