@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type FlowJob, FlowProducer, Worker } from 'bullmq'
+import { Redis } from 'ioredis'
 import { z } from 'zod'
 import { defineJob } from '../src/core/define-job.js'
 import { defineWorkflow } from '../src/core/define-workflow.js'
 import { createRegistry } from '../src/core/registry.js'
 import type { Ports } from '../src/ports/index.js'
-import { workerConnection } from '../src/queue/connection.js'
 import { createEngine } from '../src/queue/engine.js'
 import { startWorker } from '../src/queue/worker.js'
 import { openDatabase } from '../src/store/client.js'
@@ -65,7 +65,8 @@ const worker = await startWorker({
 })
 await until(() => engine.available())
 
-const connection = workerConnection(redis.url)
+// As BullMQ has its connections from most who use it: nothing of ours in them.
+const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
 const bareOptions = { connection, prefix: '{bare}' }
 const flows = new FlowProducer(bareOptions)
 let rootsDone = 0

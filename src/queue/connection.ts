@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import { Redis } from 'ioredis'
 
 /** Keys of one installation share a hash tag, so that they also live together in a Redis Cluster. */
@@ -59,5 +60,18 @@ const backoff = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 6)
 /** ioredis throws unheard errors; every command reports its own, so the connection's are only state. */
 function quiet(redis: Redis): Redis {
   redis.on('error', () => undefined)
+  redis.on('connect', () => gatherWrites(redis.stream))
   return redis
+}
+
+/** What is written in one turn of the event loop leaves together: ioredis pays a system call a command. */
+function gatherWrites(stream: Writable): void {
+  const write = stream.write
+  stream.write = (...chunk: unknown[]) => {
+    if (stream.writableCorked === 0) {
+      stream.cork()
+      setImmediate(() => stream.uncork())
+    }
+    return Reflect.apply(write, stream, chunk)
+  }
 }

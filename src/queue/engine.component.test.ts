@@ -12,6 +12,7 @@ import type { Ports } from '../ports/index.js'
 import { type Db, openDatabase } from '../store/client.js'
 import { getRun } from '../store/run-views.js'
 import { ClaimTaken } from '../store/run-writer.js'
+import { type RunnableStep, runnableSteps } from '../store/runs.js'
 import { answers, producerConnection } from './connection.js'
 import { createEngine, type Engine, RunConflict } from './engine.js'
 import { createProducer } from './producer.js'
@@ -76,6 +77,7 @@ const fan = defineWorkflow({
   .build()
 
 const registry = createRegistry([work], [diamond, leaf, fan])
+const warnings: string[] = []
 const directory = tempDir()
 let redis: TestRedis
 let db: Db
@@ -91,7 +93,7 @@ const work4ever = async () => {
     recovery: 1_000,
     reconcileEvery: 100,
     onRunFailed: run => world.log.push(`failed ${run}`),
-    log: { info: () => undefined, warn: () => undefined },
+    log: { info: () => undefined, warn: line => warnings.push(line) },
   })
 }
 const rest = async () => {
@@ -272,6 +274,34 @@ test('a run started while no worker is there waits; a job that Redis lost is put
   await ended(id, 'succeeded')
 })
 
+test('a step that has ended since the store was asked is not revived', async () => {
+  let broken = true
+  world.behave.set('b', () => {
+    if (broken) throw new Fatal('broken', 'broken')
+  })
+  const id = await start('test.diamond', { tag: 'x' })
+  const [a] = await runnableSteps(db, id)
+  const b = { ...a, id: `${id}.b`, path: 'b' } as RunnableStep
+  const connection = producerConnection(redis.url)
+  const producer = createProducer(db, registry, connection)
+  await work4ever()
+  await ended(id, 'failed')
+  const state = (step: string) =>
+    engine
+      .queues()
+      .find(each => each.name === 'nodes')
+      ?.getJobState(`${id}.${step}`)
+  await until(async () => (await state('b')) === 'failed')
+  expect(await producer.revive(a as RunnableStep)).toBe(false)
+  expect(await producer.revive(b)).toBe(false)
+  expect(await state('a')).toBe('completed')
+  broken = false
+  await engine.retry(id)
+  await ended(id, 'succeeded')
+  await producer.close()
+  connection.disconnect()
+})
+
 test('shutdown in mid-step is not a failure: the next worker does the step', async () => {
   world.behave.set('a', (_, signal) => {
     world.behave.delete('a')
@@ -306,6 +336,28 @@ test('Redis away: starting refuses at once and stores nothing', async () => {
   await redis.restart()
   await until(() => engine.available())
 })
+
+test.each(['come up', 'wait', 'work'])(
+  'Redis away while workers %s: they go on within seconds',
+  async moment => {
+    let release = () => undefined as unknown
+    const held = new Promise(resolve => (release = () => resolve(undefined)))
+    world.behave.set('b', () => (moment === 'work' ? held.then(() => undefined) : undefined))
+    const begun = moment === 'work' ? await start('test.diamond', { tag: 'x' }) : undefined
+    if (moment !== 'come up') await work4ever()
+    if (begun) await until(() => world.log.includes('b begins'))
+    warnings.length = 0
+    await redis.crash()
+    if (moment === 'come up') await work4ever()
+    await until(() => warnings.some(line => line.includes('ECONNREFUSED')))
+    release()
+    await redis.restart()
+    await until(() => engine.available())
+    const back = Date.now()
+    await ended(begun ?? (await start('test.diamond', { tag: 'x' })), 'succeeded')
+    expect(Date.now() - back).toBeLessThan(8_000)
+  },
+)
 
 test('a Redis that dies while a process comes up is used as soon as it is back', async () => {
   const connection = producerConnection(redis.url)

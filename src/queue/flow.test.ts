@@ -71,7 +71,7 @@ test('a fan-out shows each workflow inside, and its first element goes first', (
 
 test('a job in the queue carries places, never input', () => {
   const { data, opts } = find(flowOf(diamond, { name: 'x' }), 'r1.b') as FlowJobNode
-  expect(data).toEqual({ run: 'r1', step: 'r1.b', key: 'b', wakes: [] })
+  expect(data).toEqual({ run: 'r1', step: 'r1.b', wakes: [] })
   expect(opts).toMatchObject({ attempts: 7, backoff: { type: 'custom' } })
   expect(opts).not.toHaveProperty('failParentOnFailure')
 })

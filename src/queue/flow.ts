@@ -8,7 +8,6 @@ import { RUNS_QUEUE } from './connection.js'
 export interface StepJobData {
   run: string
   step: string
-  key: string
   /** Steps that wait for this one without being its parent in the queue's tree. */
   wakes: { queue: string; step: string }[]
 }
@@ -45,7 +44,7 @@ export function toFlow(run: FlowRun, steps: readonly FlowStep[], registry: Regis
     return {
       name: step.kind === 'undo' ? `undo ${step.job}` : step.job,
       queueName: step.queue,
-      data: { run: run.id, step: step.id, key: step.key, wakes: tree.wakes(step) } satisfies StepJobData,
+      data: { run: run.id, step: step.id, wakes: tree.wakes(step) } satisfies StepJobData,
       opts: stepOptions(step, registry, children.length === 0 && tree.waits(step)),
       ...(children.length > 0 && { children: children.map(stepNode) }),
     } as FlowJobNode

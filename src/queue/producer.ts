@@ -4,7 +4,7 @@ import { createBatcher } from '../core/batcher.js'
 import { JOB_QUEUES } from '../core/define-job.js'
 import type { Registry } from '../core/registry.js'
 import type { Db } from '../store/client.js'
-import { findRun, groupsOf, type RunnableStep, stepsOf } from '../store/runs.js'
+import { findRun, groupsOf, isRunnable, type RunnableStep, stepsOf } from '../store/runs.js'
 import { PREFIX, producing, RUNS_QUEUE } from './connection.js'
 import { type FlowRun, type FlowStep, rootId, type StepJobData, stepOptions, toFlow } from './flow.js'
 
@@ -23,6 +23,8 @@ export interface Producer {
   revive(step: RunnableStep): Promise<boolean>
   close(): Promise<void>
 }
+
+const ENDED = new Set(['failed', 'completed', 'unknown'])
 
 export function createProducer(db: Db, registry: Registry, connection: Redis): Producer {
   const options = producing(connection)
@@ -57,6 +59,8 @@ export function createProducer(db: Db, registry: Registry, connection: Redis): P
   async function revive({ id, queue: name, runId, status }: RunnableStep): Promise<boolean> {
     const job = await Job.fromId(queue(name), id)
     const state = job ? await job.getState() : 'unknown'
+    // It may have run since the store was asked: then its job rightly has ended.
+    if (ENDED.has(state) && !(await isRunnable(db, id))) return false
     if (!job || state === 'unknown') await readd(id, runId)
     else if (state === 'failed' || state === 'completed') await job.retry(state, { resetAttemptsMade: true })
     else if (state === 'delayed' && status === 'pending') await job.promote().catch(ignoreUnlessDelayed(job))
@@ -80,7 +84,7 @@ export function createProducer(db: Db, registry: Registry, connection: Redis): P
     await enqueue(runId)
     const step = (await stepsOf(db, runId)).find(each => each.id === id)
     if (!step || (await Job.fromId(queue(step.queue), id))) return
-    const data: StepJobData = { run: runId, step: id, key: step.key, wakes: [] }
+    const data: StepJobData = { run: runId, step: id, wakes: [] }
     await queue(step.queue).add(step.job, data, stepOptions(step, registry, false))
   }
 

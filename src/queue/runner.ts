@@ -38,7 +38,7 @@ const GRACE = 20_000
 /** The processor of every step job: begin, run, judge, record, wake. Nothing that a job throws is lost. */
 export function createRunner(parts: RunnerParts) {
   return async function process(job: StepJob, token = ''): Promise<unknown> {
-    const begin = await parts.journal.begin({ id: job.data.step, key: job.data.key })
+    const begin = await parts.journal.begin(job.data.step)
     switch (begin.outcome) {
       case 'done':
         await parts.wake(job.data.wakes)

@@ -22,6 +22,8 @@ export async function openDatabase(file: string): Promise<Db> {
   const adapter = new OpenAdapter({ url: `file:${file}`, timeout: 5_000 })
   const client = new PrismaClient({ adapter })
   await client.$queryRawUnsafe('PRAGMA synchronous = NORMAL')
+  // 32 MB between two checkpoints: each waits for the disk, and a busy run writes the same pages again and again.
+  await client.$queryRawUnsafe('PRAGMA wal_autocheckpoint = 8000')
   return Object.assign(client, { statements: createStatements(adapter.connection()) })
 }
 

@@ -41,7 +41,7 @@ export interface Finish {
 /** What is written about running steps, many at a time, each call answered once it is on disk. */
 export interface Journal {
   /** "Started", before anything is done. Atomic over all processes. */
-  begin(step: { id: string; key: string }): Promise<Begin>
+  begin(step: string): Promise<Begin>
   /** The end of a try (of a run that turned around meanwhile: `cancelled`); true unless the lease was lost to another process. */
   finish(end: Finish): Promise<boolean>
   progress(step: { id: string; part: number; note: string }): Promise<void>
@@ -137,7 +137,7 @@ export function createJournal(
   }
 
   return {
-    begin: ({ id }) => statements.write(run => begin(run, id)),
+    begin: id => statements.write(run => begin(run, id)),
     async finish(end) {
       const { kept, failed } = await statements.write(run => finish(run, end))
       if (failed) onFailed?.(failed.id as string)

@@ -63,11 +63,12 @@ export const runnableSteps = (db: Db, run: string | null = null): Promise<Runnab
       AND NOT EXISTS (SELECT 1 FROM json_each(s.after) a LEFT JOIN "Step" d
         ON d.id = s."runId" || '.' || a.value WHERE d.status IS NOT 'succeeded')`
 
-/** Whether everything that a step waits for has succeeded. */
+/** Whether a step is still to be done, and everything that it waits for has succeeded. */
 export async function isRunnable(db: Db, step: string): Promise<boolean> {
   const rows = await db.$queryRaw<unknown[]>`
-    SELECT 1 FROM "Step" s WHERE s.id = ${step} AND NOT EXISTS (SELECT 1 FROM json_each(s.after) a LEFT JOIN "Step" d
-      ON d.id = s."runId" || '.' || a.value WHERE d.status IS NOT 'succeeded')`
+    SELECT 1 FROM "Step" s WHERE s.id = ${step} AND s.status IN ('pending', 'waiting', 'retrying', 'running')
+      AND NOT EXISTS (SELECT 1 FROM json_each(s.after) a LEFT JOIN "Step" d
+        ON d.id = s."runId" || '.' || a.value WHERE d.status IS NOT 'succeeded')`
   return rows.length > 0
 }
 
