@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { fakeWorld } from '../../test/support/fake-ports.js'
 import { inWorld } from '../../test/support/run-job.js'
+import { PortError } from '../core/errors.js'
 import { certificateIssue } from './certificate-issue.js'
 
 const input = { node: 'edge-1', pool: 'edge', zone: 'lazarus.test' }
@@ -49,6 +50,19 @@ test('a renewal that has not succeeded yet keeps the certificate in use', async 
   world.fail('certificates.issue', 'after')
   await expect(job.run(input)).rejects.toThrow()
   expect(world.certificateShelf.records.get(fqdn)).toMatchObject({ chain, orderUrl: 'order/2' })
+})
+
+test('a limit of the issuer is waited out when that is short, else a person is told what to do', async () => {
+  const { world, job } = setup()
+  const limited = (retryAfter: number) =>
+    new PortError('rateLimited', 'the issuer says: too many', { retryable: true, retryAfter })
+  const told = { name: 'Fatal', code: 'rateLimited', message: expect.stringContaining('ACME_DIRECTORY_URL') }
+  world.fail('certificates.issue', 'before', limited(1_000))
+  await expect(job.run(input, 2)).rejects.toMatchObject({ name: 'PortError', retryAfter: 1_000 })
+  world.fail('certificates.issue', 'before', limited(1_000))
+  await expect(job.run(input, 3)).rejects.toMatchObject(told)
+  world.fail('certificates.issue', 'before', limited(3_600_000))
+  await expect(job.run(input, 1)).rejects.toThrow(/retry the run in 60 minutes/)
 })
 
 test('undo clears the proof from the DNS, also when there is none', async () => {

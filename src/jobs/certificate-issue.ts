@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { z } from 'zod'
 import { defineJob, type JobContext } from '../core/define-job.js'
+import { Fatal, PortError } from '../core/errors.js'
 import { fqdnOf, placeSchema } from '../core/names.js'
 import type { CertificateRecord } from '../ports/records.js'
 
@@ -25,17 +26,15 @@ export const certificateIssue = defineJob({
     const known = await ports.certificateShelf.get(name)
     if (known?.notAfter && isGood(known, ports.clock.now())) return { notAfter: known.notAfter, reused: true }
     const record = known ?? (await request(ctx, name))
-    const issued = await ports.certificates.issue(
-      {
-        names: [name],
-        zone: input.zone,
-        csr: record.csr,
-        orderUrl: record.orderUrl,
-        // Kept before anything is waited for: a crash goes on with this order instead of paying for another.
-        onOrder: orderUrl => ports.certificateShelf.put({ ...record, orderUrl }),
-      },
-      signal,
-    )
+    const order = {
+      names: [name],
+      zone: input.zone,
+      csr: record.csr,
+      orderUrl: record.orderUrl,
+      // Kept before anything is waited for: a crash goes on with this order instead of paying for another.
+      onOrder: (orderUrl: string) => ports.certificateShelf.put({ ...record, orderUrl }),
+    }
+    const issued = await ports.certificates.issue(order, signal).catch(explain(ctx.attempt))
     await ports.certificateShelf.put({ ...record, ...issued, orderUrl: null })
     return { notAfter: issued.notAfter, reused: false }
   },
@@ -46,6 +45,23 @@ export const certificateIssue = defineJob({
     await ports.dns.remove({ zone: input.zone, name, type: 'TXT' }, signal)
   },
 })
+
+/** A limit of the issuer that is still there at the third look, or is to last longer than this, needs a person. */
+const LOOKS = 3
+const LONG = 5 * 60_000
+
+const explain =
+  (attempt: number) =>
+  (error: unknown): never => {
+    if (!(error instanceof PortError) || error.code !== 'rateLimited') throw error
+    const { retryAfter = 0 } = error
+    if (attempt < LOOKS && retryAfter <= LONG) throw error
+    const when = retryAfter > LONG ? `in ${Math.ceil(retryAfter / 60_000)} minutes` : 'later'
+    const wayOn = `retry the run ${when}, or name another issuer in ACME_DIRECTORY_URL, then retry it`
+    throw new Fatal(error.code, `${error.message}: it takes no more orders for now; ${wayOn}`, {
+      cause: error,
+    })
+  }
 
 /** The key is stored before the request that it signs: a crash in between leaves a key, never a request without one. */
 async function request(

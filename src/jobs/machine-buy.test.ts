@@ -63,8 +63,19 @@ test('a refusal that only a person can lift is final and says what to do; others
     name: 'Fatal',
     message: expect.stringContaining('HCLOUD_TOKEN'),
   })
+  world.fail('compute.create', 'before', refusal('rate_limit_exceeded'))
+  await expect(job.run(input, 9)).rejects.toMatchObject({ name: 'PortError', code: 'rate_limit_exceeded' })
+})
+
+test('what is sold out is asked for twice, then a person is told what to do', async () => {
+  const { world, job } = await opened()
   world.fail('compute.create', 'before', refusal('resource_unavailable'))
-  await expect(job.run(input)).rejects.toMatchObject({ name: 'PortError', code: 'resource_unavailable' })
+  await expect(job.run(input, 1)).rejects.toMatchObject({ name: 'PortError', code: 'resource_unavailable' })
+  world.fail('compute.create', 'before', refusal('resource_unavailable'))
+  await expect(job.run(input, 2)).rejects.toMatchObject({
+    ...{ name: 'Fatal', code: 'resource_unavailable' },
+    message: expect.stringContaining('name other types or locations'),
+  })
 })
 
 test('the private host key is in the user data alone', async () => {

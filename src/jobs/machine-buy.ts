@@ -23,7 +23,7 @@ export const machineBuy = defineJob({
   target: input => input.node,
   retry: { attempts: 10, first: '1s', max: '5m', timeout: '10m' },
 
-  async run({ input, key, ports, signal, progress }) {
+  async run({ input, key, ports, signal, progress, attempt }) {
     const hostKey = await hostKeyOf(ports, key)
     const userData = renderCloudInit({
       hostname: input.node,
@@ -39,7 +39,7 @@ export const machineBuy = defineJob({
       image: input.image,
       userData,
     }
-    const machine = await ports.compute.create(spec, signal, progress).catch(explain)
+    const machine = await ports.compute.create(spec, signal, progress).catch(explain(attempt))
     const { ipv4, ipv6 } = machine
     const ssh = { address: ipv4, port: 22, user: 'root', hostKey: hostKey.publicKey }
     await ports.nodes.note(input.node, { machine, ipv4, ipv6, ssh })
@@ -53,14 +53,24 @@ export const machineBuy = defineJob({
   },
 })
 
+/** How often every offer is asked for before a person is told. What is sold out stays so for longer than any retry. */
+const LOOKS = 2
+const SOLD_OUT =
+  'retry the run when there are some again, or cancel it, name other types or locations for the pool and scale out anew'
+
 /** The provider's refusals that only a person can lift, with what to do about them. */
 const REFUSALS: Record<string, string> = {
   unauthorized: 'the provider does not know the token: set HCLOUD_TOKEN to a valid one, then retry the run',
   forbidden: 'the token may not buy machines: give it read and write rights, then retry the run',
 }
 
-function explain(error: unknown): never {
-  const wayOn = error instanceof PortError ? REFUSALS[error.code] : undefined
-  if (error instanceof PortError && wayOn) throw new Fatal(error.code, wayOn, { cause: error })
-  throw error
-}
+const explain =
+  (attempt: number) =>
+  (error: unknown): never => {
+    if (!(error instanceof PortError)) throw error
+    if (error.code === 'resource_unavailable' && attempt >= LOOKS)
+      throw new Fatal(error.code, `${error.message}: ${SOLD_OUT}`, { cause: error })
+    const wayOn = REFUSALS[error.code]
+    if (wayOn) throw new Fatal(error.code, wayOn, { cause: error })
+    throw error
+  }

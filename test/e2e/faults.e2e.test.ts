@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { afterEach, beforeAll, expect, test } from 'vitest'
+import type { Run } from '../../src/cli/answers.js'
 import { exactly, purchases } from '../support/ledger.js'
 import { until } from '../support/wait.js'
 import { startWorld, type World } from '../support/world.js'
@@ -32,6 +33,13 @@ const spent = async () => {
   return (answer as { faults: unknown[] }).faults.length === 0
 }
 const keys = async () => (await world.ledger()).machines
+const stepOf = (run: Run, job: string) => run.steps.find(step => step.job === job)
+/** The run must succeed once nothing is in its way any more. */
+async function retried(run: string): Promise<void> {
+  await world.sandbox.clearFaults()
+  await world.ok('POST', `/runs/${run}/retry`)
+  await world.succeeded(run)
+}
 const theOnly = async () => (await world.nodes())[0]
 
 test('answers that are lost after the effect: nothing is made twice', async () => {
@@ -78,10 +86,32 @@ test('sold out everywhere: the run fails, names every pair it tried, and goes on
   for (const pair of ['cx22 in fsn1', 'cx22 in nbg1', 'cx32 in fsn1', 'cx32 in nbg1'])
     expect(run.error?.message).toContain(pair)
   expect(run.error?.step).toMatch(/^nodes\.picky-\d+\.buy$/)
-  await world.sandbox.clearFaults()
-  await world.ok('POST', `/runs/${run.id}/retry`)
-  await world.succeeded(run.id)
+  expect(run.error?.message).toMatch(/retry the run .* or cancel it/)
+  // Without end, but twice only: a shop that is sold out stays so for longer than anybody wants to wait.
+  expect(stepOf(run, 'machine.buy')?.attempts).toBe(2)
+  await retried(run.id)
   expect(await world.ledger()).toEqual(exactly(await keys(), { pool: 'picky' }))
+})
+
+test('a project at its limit: the run fails at once and says what to ask for, and goes on when retried', async () => {
+  await faults({ kind: 'quota' })
+  const run = await world.rested(await world.scaleOut('edge', 1))
+  expect(run).toMatchObject({ status: 'failed', error: { code: 'resource_limit_exceeded' } })
+  expect(run.error?.message).toMatch(/at its limit: ask the provider for a higher one, then retry the run/)
+  expect(stepOf(run, 'machine.buy')?.attempts).toBe(1)
+  await retried(run.id)
+  expect(await world.ledger()).toEqual(exactly(await keys()))
+})
+
+test('a rate limit of the issuer that lasts: the run fails and says so, and goes on with the same machine', async () => {
+  await faults({ kind: 'rate-limit', path: '/acme/', times: 1_000_000 })
+  const run = await world.rested(await world.scaleOut('edge', 1))
+  expect(run).toMatchObject({ status: 'failed', error: { code: 'rateLimited' } })
+  expect(run.error?.message).toMatch(/retry the run later, or name another issuer in ACME_DIRECTORY_URL/)
+  const before = await purchases(world.sandbox)
+  await retried(run.id)
+  expect(await purchases(world.sandbox)).toEqual(before)
+  expect(await world.ledger()).toEqual(exactly(await keys()))
 })
 
 test('a machine that refuses SSH fails the run visibly; a retry resumes it with the same machine', async () => {
@@ -92,9 +122,7 @@ test('a machine that refuses SSH fails the run visibly; a retry resumes it with 
     error: { step: expect.stringMatching(/\.ssh$/), code: 'timeout' },
   })
   const before = await purchases(world.sandbox)
-  await world.sandbox.clearFaults()
-  await world.ok('POST', `/runs/${run.id}/retry`)
-  await world.succeeded(run.id)
+  await retried(run.id)
   expect(await purchases(world.sandbox)).toEqual(before)
 })
 

@@ -26,6 +26,7 @@ export const faultSchema = z.discriminatedUnion('kind', [
     location: z.string().optional(),
     times: z.number().int().min(1).optional(),
   }),
+  z.strictObject({ kind: z.literal('quota'), times: z.number().int().min(1).optional() }),
   z.strictObject({ kind: z.literal('machine-dies'), machine }),
   z.strictObject({
     kind: z.literal('sshd-refuses'),
@@ -72,13 +73,22 @@ export class Faults {
 
   /** Whether an order for this type in this place finds nothing left; counted down once. */
   takeUnavailable(type: string, location: string): boolean {
-    const met = this.list.find(
+    return this.takeOrderFault(
       fault =>
         fault.kind === 'unavailable' &&
         (fault.type ?? type) === type &&
         (fault.location ?? location) === location,
     )
-    if (met?.kind === 'unavailable' && met.times !== undefined) this.countDown(met)
+  }
+
+  /** Whether the project may have no more servers; counted down once. */
+  takeQuota(): boolean {
+    return this.takeOrderFault(fault => fault.kind === 'quota')
+  }
+
+  private takeOrderFault(holds: (fault: Fault) => boolean): boolean {
+    const met = this.list.find(holds)
+    if (met && 'times' in met && met.times !== undefined) this.countDown(met)
     return met !== undefined
   }
 

@@ -18,6 +18,9 @@ export class HcloudError extends Error {
 export const notFound = (what: string, id: string | number): HcloudError =>
   new HcloudError(404, 'not_found', `${what} with ID '${id}' not found`)
 
+export const serverLimit = (): HcloudError =>
+  new HcloudError(403, 'resource_limit_exceeded', 'server limit reached')
+
 export const uniqueness = (message: string, field: string): HcloudError =>
   new HcloudError(409, 'uniqueness_error', message, { fields: [{ name: field }] })
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Faults } from '../faults.js'
 import type { Store } from '../state.js'
 import { IMAGES, inStock, LOCATIONS, SERVER_TYPES } from './catalog.js'
-import { HcloudError, invalidInput } from './errors.js'
+import { HcloudError, invalidInput, serverLimit } from './errors.js'
 import type { Firewalls } from './firewalls.js'
 import { labelsSchema } from './selector.js'
 import type { ServerOrder } from './servers.js'
@@ -28,7 +28,7 @@ export const orderSchema = z.object({
   start_after_create: z.boolean().default(true),
 })
 
-/** Resolves the names and ids in an order. Throws `invalid_input` and `resource_unavailable`. */
+/** Resolves the names and ids in an order. Throws `invalid_input`, `resource_limit_exceeded` and `resource_unavailable`. */
 export function readOrder(
   body: z.output<typeof orderSchema>,
   { store, faults, firewalls }: { store: Store; faults: Faults; firewalls: Firewalls },
@@ -39,6 +39,7 @@ export function readOrder(
   const location = pick(LOCATIONS, place, 'location')
   const sshKeys = body.ssh_keys.map(key => pick(store.state.sshKeys, key, 'ssh_keys').id)
   for (const { firewall } of body.firewalls) pick(firewalls.list(), String(firewall), 'firewalls')
+  if (faults.takeQuota()) throw serverLimit()
   if (!inStock(type) || faults.takeUnavailable(type.name, location.name)) {
     throw new HcloudError(412, 'resource_unavailable', 'error during placement')
   }

@@ -6,7 +6,7 @@ import { readUserData } from '../machines/cloud-init.js'
 import type { MachineDriver, MachinePlan } from '../machines/driver.js'
 import type { ActionRow, ServerRow, Store } from '../state.js'
 import type { Actions } from './actions.js'
-import { HcloudError, notFound, uniqueness } from './errors.js'
+import { HcloudError, notFound, serverLimit, uniqueness } from './errors.js'
 
 /** What the servers stand on. */
 export interface Ground {
@@ -192,7 +192,7 @@ export class Servers {
   private takeHost(): number {
     const { state } = this.ground.store
     const host = nextHost(state.lastHost, new Set(this.list().map(server => server.host)))
-    if (host === null) throw new HcloudError(403, 'resource_limit_exceeded', 'server limit reached')
+    if (host === null) throw serverLimit()
     state.lastHost = host
     return host
   }
