@@ -1,14 +1,16 @@
 import { z } from 'zod'
 import { serverContentSchema } from '../render/server-entry.js'
-import { rulesSchema } from '../render/service-schema.js'
 
 /** Shapes of the answers about services and server entries, for the OpenAPI document. */
+const rules = z
+  .record(z.string(), z.unknown())
+  .describe('as PUT /services/{name} takes them, with every default')
 const time = z.iso.datetime().describe('ISO 8601')
 
 export const serviceView = z.object({
   name: z.string(),
   type: z.enum(['proxy', 'media']),
-  rules: rulesSchema,
+  rules,
   nginx: z.record(z.string(), z.unknown()),
   current: z.int().nullable().describe('the version in force; null before the first'),
   latest: z.int().nullable().describe('the version made last: ahead of current while it is rolled out'),
@@ -26,7 +28,7 @@ export const snapshotSummary = z.object({
 export const snapshotView = snapshotSummary.extend({
   content: z.object({
     type: z.enum(['proxy', 'media']),
-    rules: rulesSchema,
+    rules,
     nginx: z.record(z.string(), z.unknown()),
   }),
 })

@@ -32,7 +32,7 @@ export const configPush = defineJob({
     throw new WaitFor('500ms', `waiting for ${input.node} to apply ${version.slice(0, 12)}`)
   },
 
-  // The version before it may let in people who were shut out since: the latest stays.
+  // The version before it may let in what was shut out since: the latest stays.
   undo: 'nothing-to-undo',
 })
 

@@ -29,7 +29,7 @@ export const configRender = defineJob({
     const { service, snapshot, rules } = found
     const template = settings.edgeSources.templates['nginx/server.conf.eta']
     const serverConf = template === undefined ? null : renderServerConf(template, { fqdn: node.fqdn })
-    const content = renderRevision({ service, rules, serverConf, access: await configs.accessList() })
+    const content = renderRevision({ service, rules, serverConf })
     return { version: await configs.store(input.node, content, { service, snapshot }) }
   },
 

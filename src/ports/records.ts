@@ -94,8 +94,6 @@ export interface CertificateShelf {
 
 /** Versioned configuration: the version is a hash of everything that reaches the node. */
 export interface ConfigShelf {
-  /** Who may pass the gate now: SHA-256 (hex) of each token, with the end of its life in epoch seconds (0: none). */
-  accessList(): Promise<{ hash: string; expiresAt: number }[]>
   /** Stores a revision with what it was made from; storing the same content again returns the same version. */
   store(
     node: string,

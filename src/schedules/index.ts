@@ -1,5 +1,6 @@
 import type { AnySchedule } from '../core/define-schedule.js'
 import { certificatesRenew } from './certificates-renew.js'
+import { nodesDrift } from './nodes-drift.js'
 import { nodesHealth } from './nodes-health.js'
 import { orphansSweep } from './orphans-sweep.js'
 import { periodsBegin } from './periods-begin.js'
@@ -10,6 +11,7 @@ import { usersExpire } from './users-expire.js'
 /** Every schedule there is. */
 export const schedules: readonly AnySchedule[] = [
   nodesHealth,
+  nodesDrift,
   usersExpire,
   certificatesRenew,
   orphansSweep,

@@ -6,10 +6,9 @@ import type { Db } from './client.js'
 /** Revisions kept for each node, beside the one it has and the one it should have. */
 const KEPT = 3
 
-/** Configurations over the ConfigRevision table; who may pass comes from the User table. */
+/** Configurations over the ConfigRevision table. */
 export function createConfigShelf(db: Db, clock: Clock): ConfigShelf {
   return {
-    accessList: () => accessList(db, clock.now()),
     async store(node, content, { service, snapshot }) {
       const version = createHash('sha256').update(content).digest('hex')
       await db.$transaction([
@@ -45,17 +44,4 @@ export async function desiredConfig(
     SELECT c.version, c.content FROM "Node" n JOIN "ConfigRevision" c ON c.node = n.name AND c.version = n."desiredVersion"
     WHERE n.name = ${node}`
   return rows[0] ?? null
-}
-
-async function accessList(db: Db, now: Date): Promise<{ hash: string; expiresAt: number }[]> {
-  const rows = await db.user.findMany({
-    where: { enabled: true, over: false, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
-    select: { tokenHash: true, expiresAt: true },
-    orderBy: { tokenHash: 'asc' },
-  })
-  return rows.map(({ tokenHash, expiresAt }) => ({
-    hash: tokenHash,
-    // Rounded down: a node must never serve longer than was promised. 0 would mean "no end".
-    expiresAt: expiresAt === null ? 0 : Math.max(1, Math.floor(expiresAt.getTime() / 1000)),
-  }))
 }

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { testDatabase } from '../../test/support/database.js'
 import { accessSince } from './access.js'
-import { createConfigShelf } from './configs.js'
 import { createFleetBook } from './fleet.js'
 import { createPlan, deletePlan, getPlan, updatePlan } from './plans.js'
 import { createSealer } from './seal.js'
@@ -13,7 +12,6 @@ const db = await testDatabase()
 const sealer = createSealer(Buffer.alloc(32, 1))
 const fleet = createFleetBook(db)
 const NOW = new Date('2026-01-01T00:00:00Z')
-const configs = createConfigShelf(db, { now: () => NOW })
 const days = (count: number) => new Date(NOW.getTime() + count * 86_400_000)
 const ann: NewUser = { name: 'ann', note: '', plan: null, enabled: true, expiresAt: null }
 
@@ -38,7 +36,7 @@ describe('S0-23: users are rows of the database', () => {
   test('that keep the token as a hash and sealed, never in clear', async () => {
     const { token, view } = await make()
     expect(JSON.stringify(await db.user.findMany())).not.toContain(token)
-    expect(await configs.accessList()).toEqual([{ hash: hashToken(token), expiresAt: 0 }])
+    expect(await told(0)).toMatchObject({ [hashToken(token)]: [view.id, 0, 0, 'ok'] })
     expect(await tokenOf(db, sealer, view.id)).toBe(token)
     expect(await tokenOf(db, sealer, 'none')).toBeNull()
     expect(await getUser(db, view.id)).toEqual(view)
@@ -169,7 +167,6 @@ describe('S0-22: ends', () => {
 
   test('are noticed once, and anew when they were moved', async () => {
     const { view } = await make({ expiresAt: days(-1) })
-    expect(await configs.accessList()).toEqual([])
     expect(await fleet.markLapsed(NOW)).toBe(1)
     expect(await fleet.markLapsed(days(1))).toBe(0)
     expect((await getUser(db, view.id))?.expiredAt).toBe(NOW.toISOString())

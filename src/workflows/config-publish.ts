@@ -20,7 +20,7 @@ export const configRepush = defineWorkflow({
   .step('push', configPush, ({ input }) => ({ node: input.node, version: input.version }))
   .build()
 
-// Holds no claims: access is published at once, whatever else is being done to a node; the latest version wins.
+// Holds no claims: rules are published whatever else is being done to a node; the latest version wins.
 export const configPublish = defineWorkflow({
   name: 'config.publish',
   summary: 'Brings every node that has an agent to the configuration of now.',

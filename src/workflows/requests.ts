@@ -92,10 +92,16 @@ export interface RolloutPlan {
   ignoreErrors: boolean
 }
 
+/** Of so many nodes, how many have it after the first wave, and after the second. */
+export const waveSizes = (nodes: number): [number, number] => [
+  Math.min(1, nodes),
+  Math.min(1 + Math.ceil(nodes / 10), nodes),
+]
+
 /** Rolls a snapshot out over nodes. It holds no claims: whoever publishes anew cancels it first. */
 export function rollout(plan: RolloutPlan): RunRequest {
   const { service, snapshot, ready, absent, waves, watch, ignoreErrors } = plan
-  const ends = waves === 'all' ? [0, 0] : [1, 1 + Math.ceil(ready.length / 10)]
+  const ends = waves === 'all' ? [0, 0] : waveSizes(ready.length)
   const [first, second] = ends.map(end => ready.slice(0, end)) as [string[], string[]]
   const targets = (names: readonly string[]) => names.map(node => ({ node, wanted: { service, snapshot } }))
   const input = {
@@ -115,7 +121,7 @@ export function rollout(plan: RolloutPlan): RunRequest {
   )
 }
 
-/** Publishes who may pass to these nodes (`fleet.publishable()`), of which there must be at least one. */
+/** Brings these nodes, of which there must be at least one, to the configuration of now. */
 export const publish = (nodes: readonly string[]): RunRequest =>
   request(configPublish, { nodes: nodes.map(node => ({ node })) }, [], null)
 

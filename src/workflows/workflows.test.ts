@@ -153,10 +153,10 @@ describe('the rest', () => {
     expect(world.ssh.commands.at(-1)).toContain('HUP')
   })
 
-  test('a change of access reaches every node without holding any', async () => {
+  test('a change of rules reaches every node without holding any', async () => {
     await run(scaleOut(POOL, ['edge-1', 'edge-2'], OFFERS))
     const before = world.nodes.rows.get('edge-1')?.configVersion
-    world.configs.access.push({ hash: 'a'.repeat(64), expiresAt: 0 })
+    world.services.answers.rules = { service: 'web', snapshot: 1, rules: { tokens: ['query:t'] } }
     const request = publish(['edge-1', 'edge-2'])
     expect(request.claims).toEqual([])
     expect((await run(request)).failed).toBeNull()

@@ -81,11 +81,8 @@ export function fakeConfigs() {
     service: string | null
     snapshot: number | null
   }[] = []
-  const access: { hash: string; expiresAt: number }[] = []
   return {
     stored,
-    access,
-    accessList: async () => [...access],
     async store(
       node: string,
       content: string,
