@@ -124,6 +124,51 @@ export const plan = z.looseObject({
 })
 export type Plan = z.output<typeof plan>
 
+export const service = z.looseObject({
+  name: text,
+  type: text,
+  rules: z.unknown(),
+  nginx: z.unknown(),
+  current: z.number().nullable(),
+  latest: z.number().nullable(),
+})
+
+export const snapshot = z.looseObject({
+  version: z.number(),
+  actor: text,
+  note: text,
+  createdAt: text,
+  goodAt: time,
+})
+export const published = z.looseObject({ snapshot, run: text.nullable() })
+export const difference = z.looseObject({ unified: text })
+
+/** What a dry run of a publication answers. */
+export const publishPreview = difference.extend({
+  nodes: z.looseObject({
+    canary: z.array(text),
+    tenth: z.array(text),
+    rest: z.array(text),
+    absent: z.array(text),
+  }),
+  hosts: z.array(text),
+})
+
+export const server = z.looseObject({
+  id: text,
+  service: text,
+  host: text,
+  serverName: text,
+  enabled: z.boolean(),
+  upstream: z.array(text),
+  state: z.looseObject({
+    version: z.number(),
+    acked: z.number().nullable(),
+    status: text.nullable(),
+    seenAt: time,
+  }),
+})
+
 export const auditEntry = z.looseObject({
   at: text,
   actor: text,

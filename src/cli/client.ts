@@ -26,7 +26,7 @@ export interface Api {
   events(path: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<ServerEvent>
 }
 
-type Mutation = 'POST' | 'PATCH' | 'DELETE'
+type Mutation = 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 interface SendOptions {
   body?: unknown
   query?: Query

@@ -11,6 +11,8 @@ import { addOrphans } from './commands/orphans.js'
 import { addPlans } from './commands/plans.js'
 import { addPools } from './commands/pools.js'
 import { addRuns } from './commands/runs.js'
+import { addServers } from './commands/servers.js'
+import { addServices } from './commands/services.js'
 import { addUsers } from './commands/users.js'
 import { CliError, EXIT, type ExitCode } from './exit.js'
 import { plain } from './output.js'
@@ -50,6 +52,8 @@ export function createProgram(cli: Cli): Command {
   addUsers(program, cli)
   addPlans(program, cli)
   addAccess(program, cli)
+  addServices(program, cli)
+  addServers(program, cli)
   addOrphans(program, cli)
   for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({

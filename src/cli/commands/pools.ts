@@ -11,6 +11,7 @@ interface PoolOptions {
   location?: string[]
   image?: string
   resurrect?: boolean
+  service?: string
 }
 
 /** `pools`, `scale-out` and `scale-in`. */
@@ -61,7 +62,8 @@ export function addPools(program: Command, cli: Cli): void {
   })
   remote<PoolOptions>(cli, changeCommand(pools), async ({ api, output, options }, name = '') => {
     const { type, location, image, resurrect } = options
-    const change = { types: type, locations: location, image, resurrect }
+    const service = options.service === 'none' ? null : options.service
+    const change = { types: type, locations: location, image, resurrect, service }
     if (Object.values(change).every(value => value === undefined))
       throw usage('nothing to change: see --help')
     const changed = await api.send('PATCH', named('pools', name), pool, { body: change })
@@ -101,6 +103,7 @@ const changeCommand = (pools: Command): Command =>
     .option('--image <image>', 'operating system image')
     .option('--resurrect', 'replace dead nodes without being asked')
     .option('--no-resurrect', 'do not')
+    .option('--service <service>', 'the service whose rules its nodes follow; none: the defaults')
 
 interface ScaleOptions {
   node?: string[]
