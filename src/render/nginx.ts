@@ -34,9 +34,15 @@ const serverSchema = z.object({
  */
 export function renderNginxConf(template: string, conf: z.input<typeof nginxSchema>): string {
   const { apiBase, resolvers } = nginxSchema.parse(conf)
-  const trustBundle = apiBase.startsWith('https:')
-  return eta.renderString(template, { trustBundle, resolvers: resolvers.map(bracketed) })
+  const trustBundle = apiBase.startsWith('https:') ? '../tls/ca.pem' : null
+  return eta.renderString(template, { byHand: false, trustBundle, resolvers: resolvers.map(bracketed) })
 }
+
+/** The `nginx.conf` of a node installed by hand: the same on all, what differs is in the files it includes. */
+export const renderNginxConfByHand = (template: string): string =>
+  eta.renderString(template, {
+    ...{ byHand: true, trustBundle: '/etc/ssl/certs/ca-certificates.crt', resolvers: [] },
+  })
 
 /** The `server.conf` of an edge from its template: what listens, under which name. Throws a `ZodError`. */
 export function renderServerConf(template: string, conf: z.input<typeof serverSchema>): string {

@@ -3,6 +3,8 @@ import path from 'node:path'
 import { openApiDocument } from '../../api/openapi.js'
 import { codeOf } from '../../core/errors.js'
 import { jobs } from '../../jobs/index.js'
+import { loadEdgeSources } from '../../main/edge-sources.js'
+import { renderNginxConfByHand } from '../../render/nginx.js'
 import { schedules } from '../../schedules/index.js'
 import { workflows } from '../../workflows/index.js'
 import { jobsPage, workflowsPage } from './markdown.js'
@@ -10,12 +12,14 @@ import { envExample, settingsPage } from './settings.js'
 
 /** Every generated file, by its path in the repository. */
 export function generatedFiles(): Record<string, string> {
+  const { templates } = loadEdgeSources()
   return {
     'docs/generated/jobs.md': note(jobsPage(jobs)),
     'docs/generated/workflows.md': note(workflowsPage(workflows, schedules)),
     'docs/generated/env.md': note(settingsPage()),
     'docs/generated/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
     '.env.example': envExample(),
+    'deploy/edge/nginx.conf': renderNginxConfByHand(templates['nginx/nginx.conf.eta'] ?? ''),
   }
 }
 
