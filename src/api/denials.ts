@@ -22,10 +22,10 @@ const MEANINGS = {
   state: 'the edge had no access list, or the control plane was silent for too long',
   skip: 'the skip list refuses nothing',
   block: 'the block list',
-  token: 'the token is missing, unknown, expired or switched off',
+  token: 'the token is missing, unknown, expired or switched off, or the traffic of its user is used up',
   enforce: 'an enforcement',
   rate: 'too many requests',
-  quota: 'the traffic or the quota is used up',
+  quota: 'a quota of the service is used up',
   sessions: 'too many devices at once',
   client: 'the client is not allowed, or too old',
 } as const
