@@ -29,7 +29,7 @@ const ZH: typeof EN = {
   ended: '已到期',
   over: '流量已用完',
   used: '已用',
-  of: '／',
+  of: '/',
   noLimit: '不限',
   up: '上传',
   down: '下载',

@@ -21,7 +21,7 @@ export interface Page {
 
 const STYLE = `:root{color-scheme:light dark;--line:#8884;--good:#2e9d5b;--bad:#d0473c}
 body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.3rem;overflow-wrap:anywhere}section{border-top:1px solid var(--line);padding:1rem 0}
+h1{font-size:1.3rem;overflow-wrap:anywhere}h2{font-size:1.05rem;margin:0}section{border-top:1px solid var(--line);padding:1rem 0}
 .state{color:var(--good);font-weight:600}.state.bad{color:var(--bad)}
 progress{width:100%;height:.7rem;accent-color:var(--good)}progress.bad{accent-color:var(--bad)}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.2rem 1rem;margin:0}dt{opacity:.7}dd{margin:0}
