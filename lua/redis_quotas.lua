@@ -20,6 +20,7 @@ local state = ngx.shared.state
 
 local SYNC = 300        -- seconds between two looks at a user's totals
 local NEAR = 0.5        -- share of a quota from which every exchange looks
+local STEP = 0.1        -- share of a quota that nobody else knows of, at most
 local FORGET = 900      -- seconds without traffic until a user is not looked at any more
 local MOST = 200000     -- users looked at
 local AT_ONCE = 2000    -- users in one exchange
@@ -29,7 +30,9 @@ local KEPT = { day = 3 * 86400, month = 63 * 86400 } -- seconds in Redis
 
 local _M = {}
 
--- Users with traffic here: {[user] = {seen, synced?, others = {[period] = {requests, bytes}}}}.
+local NOTHING = { 0, 0 }
+
+-- Users with traffic here: {[user] = {seen, synced?, told, others}}; told and others: {[period] = {requests, bytes}}.
 local active, count = {}, 0
 
 -- The name of this life of this node: it ends together with our counters, with nginx.
@@ -43,7 +46,7 @@ local function note(user, now)
     if known then
         known.seen = now
     elseif count < MOST then
-        active[user], count = { seen = now, others = {} }, count + 1
+        active[user], count = { seen = now, told = {}, others = {} }, count + 1
     end
 end
 
@@ -60,18 +63,18 @@ local function periods(now)
     return { day = date("!%Y-%m-%d", now), month = date("!%Y-%m", now) }
 end
 
-local function reaches(limit, used, others)
-    return limit ~= nil and used + others >= limit * NEAR
+local function matters(limit, used, told, others)
+    return limit ~= nil and (used + others >= limit * NEAR or used - told >= limit * STEP)
 end
 
--- Whether what the others count matters soon.
+-- Whether what the others count matters soon, or what we did matters to them.
 local function is_near(user, known, period, most_requests, most_bytes)
     if not most_requests and not most_bytes then
         return false
     end
     local requests, bytes = rate_limiter.counted(user, period)
-    local others = known.others[period] or { 0, 0 }
-    return reaches(most_requests, requests, others[1]) or reaches(most_bytes, bytes, others[2])
+    local told, others = known.told[period] or NOTHING, known.others[period] or NOTHING
+    return matters(most_requests, requests, told[1], others[1]) or matters(most_bytes, bytes, told[2], others[2])
 end
 
 local function is_due(user, known, now, quotas, names)
@@ -99,9 +102,12 @@ end
 
 -- The commands for one user: tell ours, ask for all.
 local function add_commands(commands, user, field, names)
+    local telling = {}
+    active[user].telling = telling
     for _, span in ipairs { "day", "month" } do
         local key = "lazarus:quota:" .. names[span] .. ":" .. user
         local requests, bytes = rate_limiter.counted(user, names[span])
+        telling[names[span]] = { requests, bytes }
         commands[#commands + 1] = { "HSET", key, field, format("%d %.0f", requests, bytes) }
         commands[#commands + 1] = { "EXPIRE", key, KEPT[span] }
         commands[#commands + 1] = { "HGETALL", key }
@@ -125,7 +131,7 @@ end
 
 local function take_replies(replies, at, user, field, names, now)
     local known = active[user]
-    known.others = {}
+    known.told, known.others = known.telling, {}
     for i, span in ipairs { "day", "month" } do
         local sum, err = sum_of_others(replies[at + i * 3], field)
         if not sum then

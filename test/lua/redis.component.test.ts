@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startRedis, type TestRedis } from '../support/redis.js'
@@ -121,6 +123,37 @@ test('S1-14: a device that comes to one node takes the place of the oldest on th
   expect(await cutAfter(old, 20_000)).toBeLessThan(15_000)
   await fetchBytes(young, 1_000)
   young.destroy()
+})
+
+test.each([
+  ['answers nothing', () => undefined],
+  ['talks nonsense', (socket: Socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')],
+  ['never ends its answer', (socket: Socket) => void socket.write(`*2\r\n$1000\r\n${'a'.repeat(500)}`)],
+])('S1-12: a Redis that %s holds up nobody', async (_, answer) => {
+  const { token } = await newUser()
+  await server.crash()
+  const asked: Socket[] = []
+  const odd = createServer(socket => {
+    socket.on('error', () => socket.destroy())
+    socket.once('data', () => {
+      asked.push(socket)
+      answer(socket)
+    })
+  })
+  odd.listen(Number(new URL(server.url).port), '127.0.0.1')
+  try {
+    await until(() => asked.length >= 2, { within: 40_000, what: 'both nodes to ask' })
+    for (const edge of edges) {
+      const since = Date.now()
+      expect(await edge.get(`/?token=${token}`)).toBe(200)
+      expect(Date.now() - since).toBeLessThan(1_000)
+    }
+  } finally {
+    for (const socket of asked) socket.destroy()
+    odd.close()
+    await once(odd, 'close')
+    await server.restart()
+  }
 })
 
 test('S1-12: Redis killed: nothing hangs, nothing is lost when it is back', async () => {
