@@ -32,6 +32,22 @@ const deliver = (token: string, headers: Record<string, string> = {}, query = ''
   api.call('GET', `/sub/${token}${query}`, undefined, { authorization: '', accept: '*/*', ...headers })
 const links = (body: string): string[] => Buffer.from(body, 'base64').toString().trim().split('\n')
 
+describe('S0-1: the user side beside the control plane', () => {
+  it('one link has the nodes of every pool, and opens nothing of the operators', async () => {
+    await db.pool.create({ data: { name: 'asia', zone: 'lazarus.test', image: 'debian-12' } })
+    for (const number of [1, 2, 3]) await node(`edge-${number}`)
+    await node('asia-1', {}, 'asia')
+    const { token } = await add()
+    const names = links((await deliver(token, {}, '?format=v2rayn')).body).flatMap(
+      link => /#(\S+)%20VLESS$/.exec(link)?.[1] ?? [],
+    )
+    expect(names).toEqual(['asia-1', 'edge-1', 'edge-2', 'edge-3'])
+    const asUser = { authorization: `Bearer ${token}` }
+    for (const path of ['/api/v1/users', '/api/v1/nodes', '/ops/queues'])
+      expect([401, 302, 303]).toContain((await api.call('GET', path, undefined, asUser)).status)
+  })
+})
+
 describe('S0-3: a subscription link', () => {
   it('needs no login, and lists the ready edges that have a v2ray, and no others', async () => {
     await node('edge-1')

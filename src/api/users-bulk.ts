@@ -4,11 +4,10 @@ import { deleteUsers, renewUsers, switchUsers, type Term } from '../store/user-a
 import { createUsers, knownUsers, takenNames } from '../store/users.js'
 import type { ApiDeps } from './deps.js'
 import { invalid } from './mount.js'
-import type { FieldError } from './problem.js'
+import { type FieldError, Problem } from './problem.js'
 import { defineRoute, dryRun } from './route.js'
 import { linkOf, linkView } from './user-links.js'
 import { newUser, oneUnit, termShape, withEnd } from './user-schemas.js'
-import { refusal } from './users.js'
 import { userView } from './views.js'
 
 const MOST = 1_000
@@ -46,7 +45,7 @@ export const userBulkRoutes = [
       const users = body.users.map(user => withEnd(user, plans.get(user.plan ?? '')?.days ?? null, now))
       const made = await createUsers(deps.db, deps.sealer, users, now)
       // Only when another request was quicker since the look above: which of them it was, the next try says.
-      if (typeof made === 'string') throw refusal(made, { name: 'of this list', plan: 'of this list' })
+      if (typeof made === 'string') throw overtaken()
       return {
         status: 201,
         body: { items: made.map(({ token, view }) => ({ ...view, ...linkOf(deps, token) })) },
@@ -88,6 +87,13 @@ function bulkRoute<B extends typeof someIds | typeof idsAndTerm>(
     },
   })
 }
+
+const overtaken = (): Problem =>
+  new Problem(
+    409,
+    'overtaken',
+    'Another request took one of these names, or removed one of these plans, just now: try again.',
+  )
 
 /** Throws 422 that names every id nobody has. */
 async function requireUsers({ db }: ApiDeps, ids: readonly string[]): Promise<void> {

@@ -1,7 +1,8 @@
 import { codeOf } from '../core/errors.js'
 import { accessOfPlanChanged } from './access.js'
 import type { Db } from './client.js'
-import type { Plan } from './generated/client.js'
+import { type Plan, Prisma } from './generated/client.js'
+import { weighTraffic } from './users.js'
 
 export const PERIODS = ['never', 'day', 'month'] as const
 
@@ -69,9 +70,7 @@ export async function updatePlan(db: Db, name: string, change: PlanChange): Prom
   const data = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
   const [, , , row] = await db.$transaction([
     db.plan.updateMany({ where: { name }, data }),
-    db.$executeRaw`UPDATE "User" SET over =
-        coalesce((SELECT p.traffic <= "User".up + "User".down FROM "Plan" p WHERE p.name = ${name}), 0)
-      WHERE "planName" = ${name}`,
+    weighTraffic(db, Prisma.sql`"planName" = ${name}`),
     accessOfPlanChanged(db, name),
     db.plan.findUnique({ where: { name }, include: counted }),
   ])

@@ -2,7 +2,7 @@ import { accessOfUsersChanged } from './access.js'
 import type { Db } from './client.js'
 import type { Sealer } from './seal.js'
 import { hashToken, newToken } from './tokens.js'
-import { sealName, type UserView, viewUser, weighTraffic } from './users.js'
+import { amongIds, sealName, type UserView, viewUser, weighTraffic } from './users.js'
 
 /** How much a renewal adds; nothing said: what the plan says, else a month. */
 export type Term = { months?: number | undefined; days?: number | undefined }
@@ -26,16 +26,20 @@ export async function renewUsers(db: Db, ids: readonly string[], term: Term, now
     db.$executeRaw`UPDATE "User" SET "expiredAt" = NULL, "expiresAt" =
         strftime('%Y-%m-%dT%H:%M:%f+00:00', max("expiresAt", ${now}), coalesce(${said},
           (SELECT '+' || p.days || ' days' FROM "Plan" p WHERE p.name = "User"."planName"), '+1 month'), 'floor')
-      WHERE id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`,
+      WHERE ${amongIds(ids)}`,
     beginPeriod(db, ids, now),
-    weighTraffic(db, ids),
+    weighTraffic(db, amongIds(ids)),
     accessOfUsersChanged(db, ids),
   ])
 }
 
 /** Begins a new period of these users' traffic now. */
 export async function resetTraffic(db: Db, ids: readonly string[], now: Date): Promise<void> {
-  await db.$transaction([beginPeriod(db, ids, now), weighTraffic(db, ids), accessOfUsersChanged(db, ids)])
+  await db.$transaction([
+    beginPeriod(db, ids, now),
+    weighTraffic(db, amongIds(ids)),
+    accessOfUsersChanged(db, ids),
+  ])
 }
 
 /** Removes these users with what they used; their tokens stop working as soon as the edges know. */

@@ -91,6 +91,8 @@ describe('every change reaches the edges', () => {
     expect(await news()).toEqual({ [hashToken(rotated?.token ?? '')]: null })
     expect(await rotateToken(db, sealer, view.id)).toBeNull()
     expect(await updateUser(db, view.id, { enabled: true })).toBeNull()
+    const bob = (await listUsers(db, { limit: 1, name: 'bob' }, NOW)).items[0]
+    await updateUser(db, bob?.id ?? '', { name: 'bert', note: 'n' })
     expect(await news()).toEqual({})
   })
 
@@ -126,7 +128,7 @@ describe('every change reaches the edges', () => {
       traffic: { up: 0, down: 0, limit: 1_000, since: days(2).toISOString() },
     })
     await used()
-    expect(await updateUser(db, view.id, { note: 'x' })).toMatchObject({ over: true })
+    expect(await updateUser(db, view.id, { enabled: true })).toMatchObject({ over: true })
     await renewUsers(db, [view.id], {}, days(3))
     expect(await getUser(db, view.id)).toMatchObject({ over: false, traffic: { up: 0 } })
   })

@@ -1,7 +1,7 @@
 import { codeOf } from '../core/errors.js'
-import { accessOfUsersChanged } from './access.js'
+import { accessOfUsersChanged, type Statement } from './access.js'
 import type { Db } from './client.js'
-import type { Plan, Prisma, User } from './generated/client.js'
+import { type Plan, Prisma, type User } from './generated/client.js'
 import { newId } from './ids.js'
 import type { Sealer } from './seal.js'
 import { hashToken, newToken } from './tokens.js'
@@ -116,11 +116,13 @@ export async function updateUser(
     ...(plan !== undefined && { planName: plan }),
     ...(expiresAt !== undefined && { expiresAt, expiredAt: null }),
   }
+  // Names and notes are nothing to the edges.
+  const told = plan !== undefined || expiresAt !== undefined || enabled !== undefined ? [id] : []
   return orConflict(async () => {
     const [, , , row] = await db.$transaction([
       db.user.updateMany({ where: { id }, data }),
-      weighTraffic(db, [id]),
-      accessOfUsersChanged(db, [id]),
+      weighTraffic(db, amongIds(told)),
+      accessOfUsersChanged(db, told),
       db.user.findUnique({ where: { id }, include: { plan: true } }),
     ])
     return row && viewUser(row)
@@ -139,11 +141,15 @@ export async function knownUsers(db: Db, ids: readonly string[]): Promise<Set<st
   return new Set(rows.map(row => row.id))
 }
 
-/** A statement for a batch: whether these users have used up what their plan gives for a period. */
-export const weighTraffic = (db: Db, ids: readonly string[]) =>
+/** Ids as a condition on the column of that name. */
+export const amongIds = (ids: readonly string[]): Prisma.Sql =>
+  Prisma.sql`id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`
+
+/** A statement for a batch: whether the users of this condition have used up what their plan gives for a period. */
+export const weighTraffic = (db: Db, who: Prisma.Sql): Statement =>
   db.$executeRaw`UPDATE "User" SET over =
       coalesce((SELECT p.traffic <= "User".up + "User".down FROM "Plan" p WHERE p.name = "User"."planName"), 0)
-    WHERE id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`
+    WHERE ${who}`
 
 /** A row with its plan as people may see it. */
 export function viewUser(row: User & { plan: Plan | null }): UserView {
