@@ -56,7 +56,7 @@ describe('the compose file of a node installed by hand', () => {
     expect([services.edge?.image, services.redis?.image]).toEqual([EDGE_IMAGE, REDIS_IMAGE])
     expect(services.redis?.command).toEqual(deployed.services.redis?.command)
     for (const [name, service] of Object.entries(services)) {
-      const { cap_drop, cap_add, user, logging, network_mode, restart } = deployed.services[name] ?? {}
+      const { cap_drop, cap_add, user, logging, network_mode, restart } = deployed.services[name] as Service
       expect(service).toMatchObject({
         ...{ cap_drop, logging, network_mode, restart },
         ...(cap_add ? { cap_add } : { user }),
