@@ -21,8 +21,8 @@ import { notFound, Problem } from './problem.js'
 export const MEDIA_PATH = '/api/v1/media-slave'
 
 const number = z.coerce.number().int().min(0)
-/** Clients say what they have in either of these, or not at all. */
-const versionQuery = z.object({ version: number.optional(), current_version: number.optional() })
+/** Clients say which version they have in either of these, or not at all. */
+export const versionQuery = z.object({ version: number.optional(), current_version: number.optional() })
 export const mediaAckSchema = z.object({
   snapshot_id: z.int().min(1),
   status: z.enum(['applied', 'failed']),

@@ -3,6 +3,7 @@ import { FORMATS } from '../render/subscriptions/formats.js'
 import { accessQuery } from './agent-access.js'
 import { sessionsSchema, telemetrySchema, usageSchema } from './agent-report-schemas.js'
 import { ackSchema, beatSchema, enrolSchema, registerSchema } from './agent-schemas.js'
+import { MEDIA_PATH, mediaAckSchema, mediaConfigView, mediaVersionView, versionQuery } from './media-slave.js'
 import type { AnyRoute } from './route.js'
 import { apiRoutes } from './routes.js'
 import { SCOPES } from './scopes.js'
@@ -49,12 +50,13 @@ export function openApiDocument(): Json {
     },
     servers: [{ url: '/' }],
     security: [{ token: [] }],
-    paths: { ...paths, ...agentPaths(), ...plainPaths() },
+    paths: { ...paths, ...agentPaths(), ...mediaPaths(), ...plainPaths() },
     components: {
       schemas: { Problem: toSchema(problemSchema, 'output') },
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: `Scopes: ${Object.keys(SCOPES).join(', ')}` },
         agent: { type: 'http', scheme: 'bearer', description: 'The key that an agent got by enrolling.' },
+        host: { type: 'http', scheme: 'bearer', description: 'The token of a server entry.' },
       },
     },
   }
@@ -195,6 +197,36 @@ function agentPaths(): Record<string, Json> {
       post: entry('All live sessions of the node.', ok(z.object({ elsewhere }), 'others'), sessionsSchema),
     },
     [`${base}/telemetry`]: { post: entry('What passed and what was refused.', last, telemetrySchema) },
+  }
+}
+
+/** The protocol of media hosts, which pull. */
+function mediaPaths(): Record<string, Json> {
+  const entry = (summary: string, answer: z.ZodType) => ({
+    tags: ['media'],
+    summary,
+    security: [{ host: [] }],
+    responses: {
+      200: { description: summary, content: jsonContent(answer, 'output') },
+      401: problem('no valid token'),
+      403: problem('the token is not of a server entry, or the entry is disabled'),
+      default: problem('anything else'),
+    },
+  })
+  const ack = entry('What became of it on the host.', z.object({ ok: z.literal(true) }))
+  return {
+    [`${MEDIA_PATH}/config/version`]: {
+      get: {
+        ...entry('Whether there is something newer than what the host has.', mediaVersionView),
+        parameters: listed(versionQuery, 'query'),
+      },
+    },
+    [`${MEDIA_PATH}/config`]: {
+      get: entry('Everything for the host: all entries of its service, merged.', mediaConfigView),
+    },
+    [`${MEDIA_PATH}/ack`]: {
+      post: { ...ack, requestBody: { required: true, content: jsonContent(mediaAckSchema, 'input') } },
+    },
   }
 }
 

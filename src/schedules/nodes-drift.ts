@@ -14,7 +14,7 @@ export const nodesDrift = defineSchedule({
   name: 'nodes.drift',
   summary:
     'Finds nodes and media hosts that have another configuration than they should, tells it once, and pushes.',
-  every: '30s',
+  every: '10s',
   uses: ['services', 'notices', 'clock', 'settings'],
 
   async run(ctx) {
