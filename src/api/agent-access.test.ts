@@ -92,13 +92,22 @@ describe('S0-9: the access list', () => {
   it('says how long it is, and a node that hangs up meanwhile harms nobody', async () => {
     const { headers: answered } = await ask()
     expect(Number(answered.get('content-length'))).toBeGreaterThan(USERS * 80)
+    const { seq } = (await beat()).access
     await disable(8)
+    await until(async () => (await beat()).access.seq === seq + 1)
     const gone = new AbortController()
+    const whole = access.wholeAccess
+    const built = vi.spyOn(access, 'wholeAccess').mockImplementationOnce(async (...args) => {
+      // Not before the connection is gone.
+      await until(() => hungUp)
+      return whole(...args)
+    })
+    let hungUp = false
     const asked = fetch(`${api.url}/api/v1/agent/access`, { headers, signal: gone.signal })
-    const built = vi.spyOn(access, 'wholeAccess')
     await until(() => built.mock.calls.length > 0)
     gone.abort()
     await expect(asked).rejects.toThrow('aborted')
+    hungUp = true
     await built.mock.results[0]?.value
     expect((await ask()).status).toBe(200)
     expect(errors).toEqual([])
