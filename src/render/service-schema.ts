@@ -97,6 +97,7 @@ const ruleLists = z.strictObject({
   failMode: failModeSchema.default({ mode: 'deny' }),
   skip: z.array(path).max(MOST).default([]),
   block: z.array(block).max(MOST).default([]),
+  /** Empty: those that the edge knows by itself, {@link COMMON_CLIENTS}. */
   clients: z.array(client).max(100).default([]),
   /** The common places of a token. sing-box sends no query, so it has a header. */
   tokens: z.array(place).min(1).max(8).default(['query:token', 'header:Lazarus-Token']),
@@ -133,12 +134,18 @@ const ruleLists = z.strictObject({
 /** The rules of a service, as its edges get them (`lua_config`). Every list may be empty, every limit absent. */
 export const rulesSchema = ruleLists.superRefine(requireKnownClients)
 
+/** The clients that an edge knows where a service describes none. */
+export const COMMON_CLIENTS: readonly string[] = ['jellyfin', 'emby', 'v2ray', 'browser']
+
 /** The rules with every default in its place. */
 export type Rules = z.output<typeof rulesSchema>
 
 /** Both lists name clients: one that is not described could never be recognised, and would shut everyone out. */
 function requireKnownClients({ clients, allow }: z.output<typeof ruleLists>, ctx: z.RefinementCtx): void {
   const known = new Map(clients.map(each => [each.name, each]))
+  const versioned =
+    clients.length === 0 ? COMMON_CLIENTS : clients.flatMap(each => (each.version ? each.name : []))
+  const named = clients.length === 0 ? COMMON_CLIENTS : [...known.keys()]
   const complain = (path: (string | number)[], message: string) =>
     ctx.addIssue({ code: 'custom', path, message })
   clients.forEach((each, index) => {
@@ -146,17 +153,19 @@ function requireKnownClients({ clients, allow }: z.output<typeof ruleLists>, ctx
       complain(['clients', index, 'name'], `"${each.name}" is described twice`)
   })
   allow.clients.forEach((name, index) => {
-    if (!known.has(name))
-      complain(['allow', 'clients', index], `no client "${name}" is described in "clients"`)
+    if (!named.includes(name)) complain(['allow', 'clients', index], unknown(name, named))
   })
   for (const name of Object.keys(allow.minimum))
-    if (known.get(name)?.version === undefined)
-      complain(['allow', 'minimum', name], `no client "${name}" with a "version" is described in "clients"`)
+    if (!versioned.includes(name)) complain(['allow', 'minimum', name], unknown(name, versioned))
 }
 
+const unknown = (name: string, known: readonly string[]): string =>
+  `"${name}" is not among the clients that can be meant here: ${known.join(', ') || 'there are none'}`
+
+/** As near to PCRE as we can look; its flags may stand in front, as in `(?i)emby`. */
 function compiles(pattern: string): boolean {
   try {
-    new RegExp(pattern, 'u')
+    new RegExp(pattern.replace(/^\(\?[imsx]+\)/, ''))
     return true
   } catch {
     return false
