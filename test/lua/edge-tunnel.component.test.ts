@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:http2'
 import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type StreamTarget, startStreamTarget } from '../support/stream-target.js'
@@ -75,6 +77,11 @@ test.each(['vless', 'vmess'] as const)(
     await fetchBytes(socket, MEGABYTE)
   },
 )
+
+test('S0-14: over IPv6 as well', async () => {
+  const { token } = await newUser()
+  await fetchBytes(await connected(token, { address: '::1' }), MEGABYTE)
+})
 
 test.each([
   ['an unknown token', async () => 'lzr_unknown'],
@@ -188,9 +195,23 @@ test('S1-11: a rule slows a live tunnel down', async () => {
   expect(await seconds(200_000)).toBeGreaterThan(1.3)
 })
 
-test('a request without websocket gets nothing, whoever asks', async () => {
+test('a request without websocket gets nothing, by HTTP/1.1 or 2, whoever asks', async () => {
   const { token } = await newUser()
   await until(async () => (await edge.get(`/vl?token=${token}`)) === 404)
+  const session = connect(`https://127.0.0.1:${edge.ports.https}`, { rejectUnauthorized: false })
+  const request = session.request({ ':path': `/vl?token=${token}` })
+  const [headers] = await once(request, 'response')
+  expect(headers[':status']).toBe(404)
+  session.destroy()
+})
+
+test('a token is needed where the skip list names the path of tunnels', async () => {
+  await rules({ skip: [{ match: 'prefix', value: '/' }] })
+  const { token } = await newUser()
+  const headers = { Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13' }
+  const key = { 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+  expect(await edge.get('/vl', { headers: { ...headers, ...key } })).toBe(404)
+  await expect(tunnel(await edge.client(token))).rejects.toThrow('ended')
 })
 
 test('no token reaches v2ray or any log', async () => {
