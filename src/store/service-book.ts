@@ -59,7 +59,7 @@ async function rulesFor(
   return { service, snapshot, rules: z.object({ rules: z.unknown() }).parse(JSON.parse(content)).rules }
 }
 
-/** From the finest samples: seconds per bucket are the same for all of them. */
+/** From the minutes of the nodes, whose `requests` are those that passed. */
 async function denials(
   db: Db,
   nodes: readonly string[],
@@ -68,8 +68,8 @@ async function denials(
 ): ReturnType<ServiceBook['denials']> {
   const seconds = (time: Date) => Math.floor(time.getTime() / 1000)
   const [row] = await db.$queryRaw<unknown[]>`
-    SELECT coalesce(sum(requests), 0) AS requests, coalesce(sum(denied), 0) AS denied FROM "Sample"
-    WHERE seconds = (SELECT min(seconds) FROM "Sample") AND scope = 'node'
+    SELECT coalesce(sum(requests + denied), 0) AS requests, coalesce(sum(denied), 0) AS denied FROM "Sample"
+    WHERE seconds = 60 AND scope = 'node'
       AND name IN (SELECT value FROM json_each(${JSON.stringify(nodes)})) AND at >= ${seconds(from)} AND at < ${seconds(to)}`
   return z.object({ requests: number, denied: number }).parse(row)
 }
