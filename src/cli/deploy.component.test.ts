@@ -14,7 +14,7 @@ const run = promisify(execFile)
 /** Names of settings, with the forms that read a file. */
 const KNOWN = new Set(Object.keys(SETTINGS).flatMap(name => [name, `${name}_FILE`]))
 
-describe('docker-compose.yml', () => {
+describe('S0-8: docker-compose.yml', () => {
   interface Service {
     image: string
     command: string[]

@@ -16,7 +16,7 @@ test('a machine that has both is left alone', async () => {
   expect(ran()).not.toContain('apt-get')
 })
 
-test('installs what is missing and looks again', async () => {
+test('S0-16: installs what is missing and looks again', async () => {
   const { world, job, ran } = machine()
   world.ssh.answer('docker version', { code: 127 }, { code: 0 })
   await job.run(input)

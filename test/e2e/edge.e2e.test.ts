@@ -122,6 +122,19 @@ test('S0-5, S0-16: nginx, v2ray, Redis and agent run on the machine as nobody wh
   expect(await onMachine('cat /opt/lazarus/agent/key')).toMatch(/^lzr_/)
 })
 
+test('a tunnel leads neither to the Redis of the machine nor back to the machine itself', async () => {
+  const client = await connect(person('alice'))
+  const { ipv4, ipv6 } = await world.ok('GET', `/nodes/${node.name}`)
+  const own = [ipv4, ipv6].filter(Boolean)
+  expect(own).not.toEqual([])
+  for (const [host, port] of [['127.0.0.1', 6379], ...own.map(address => [address, 22])]) {
+    const socket = await client.dial(host, port)
+    // Redis would answer, sshd would greet.
+    socket.write('PING\r\n')
+    expect(Buffer.concat(await socket.toArray()).toString()).toBe('')
+  }
+})
+
 test('usage of a user arrives in the control plane, as much as flowed', async () => {
   const client = await connect(person('vera'))
   const size = 300_000
