@@ -173,6 +173,10 @@ describe('many users at once', () => {
     expect([made.status, made.body.items.length, made.body.items[999].name]).toEqual([201, 1_000, 'u999'])
     expect((await api.call('GET', `/sub/${made.body.items[500].token}`)).status).toBe(200)
     expect(await db.accessChange.count()).toBeGreaterThanOrEqual(1_000)
+    const ids = made.body.items.map((user: { id: string }) => user.id)
+    for (const verb of ['disable', 'enable', 'renew', 'delete'])
+      expect((await v1('POST', `/users/bulk/${verb}`, { ids })).body).toEqual({ changed: 1_000 })
+    expect(await db.user.count()).toBe(0)
   })
 
   it('are switched, renewed and removed together, or not at all', async () => {

@@ -65,13 +65,15 @@ export async function listPlans(
   return { items, next: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null }
 }
 
-/** Changes a plan; its users are weighed anew and the edges hear of all of them. Null when there is none. */
+/** Changes a plan; where that is something to the edges, they hear of all its users. Null when there is none. */
 export async function updatePlan(db: Db, name: string, change: PlanChange): Promise<PlanView | null> {
   const data = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
+  // The rest of a plan is nothing to them. No plan has an empty name.
+  const who = change.traffic !== undefined || change.devices !== undefined ? name : ''
   const [, , , row] = await db.$transaction([
     db.plan.updateMany({ where: { name }, data }),
-    weighTraffic(db, Prisma.sql`"planName" = ${name}`),
-    accessOfPlanChanged(db, name),
+    weighTraffic(db, Prisma.sql`"planName" = ${who}`),
+    accessOfPlanChanged(db, who),
     db.plan.findUnique({ where: { name }, include: counted }),
   ])
   return row && viewPlan(row)
