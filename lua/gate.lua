@@ -3,6 +3,7 @@
 -- malformed, broken or too old means no.
 
 local addresses = require "addresses"
+local clock = require "clock"
 local digest = require "digest"
 local enforcement = require "enforcement"
 local memo = require "memo"
@@ -41,25 +42,38 @@ function _M.fresh(now, beyond)
     return heard ~= nil and window ~= nil and abs(now - heard) < window + (beyond or 0)
 end
 
--- What all requests of this moment meet: the list and the rules; or why nobody passes.
-local function look(now)
-    local list, rules = records.list(), rules_of.current()
+-- Why nobody passes; nil when they may.
+local function closed(list, rules, now)
     if not list then
-        return nil, nil, no("state", "there is no access list")
+        return no("state", "there is no access list")
     end
     if not rules then
-        return nil, nil, no("state", "the rules cannot be used")
+        return no("state", "the rules cannot be used")
     end
     if not _M.fresh(now, rules.beyond) then
-        return nil, nil, no("state", "the control plane is silent for too long")
+        return no("state", "the control plane is silent for too long")
     end
-    return list, rules
+    return nil
+end
+
+-- What all requests of this moment meet: {at, list, rules, denial?}. Looked up once for each turn of the event loop.
+local moment = { at = -1 }
+
+local function look(now)
+    if now ~= moment.at then
+        moment.at, moment.list, moment.rules = now, records.list(), rules_of.current()
+        moment.denial = closed(moment.list, moment.rules, now)
+    end
+    return moment
 end
 
 -- Whether requests may pass at all; or nil and why not.
 function _M.is_open(now)
-    local list, _, denial = look(now)
-    return list ~= nil or nil, denial and denial.reason
+    local denial = look(now).denial
+    if denial then
+        return nil, denial.reason
+    end
+    return true
 end
 
 -- The list's entry of a token. The lookup is by digest, so its time tells nothing of the token.
@@ -67,6 +81,9 @@ local function entry_of(list, token)
     local entry = known:get(token)
     if entry then
         return records.read(list, entry)
+    end
+    if not places.is_token(token) then
+        return nil
     end
     entry = records.read(list, { hash = digest.sha256(token) })
     if entry then
@@ -86,7 +103,7 @@ local function recognise(list, subject, facts, query, now)
         return no("client", facts.refusal)
     end
     local token = facts.token(query)
-    if not places.is_token(token) then
+    if not token then
         return no("token", token == nil and "there is no token" or "the token is not exactly one")
     end
     local entry = entry_of(list, token)
@@ -136,13 +153,20 @@ local function limit_key(by, subject)
     return by == "ip" and addresses.owner(subject.address) or ""
 end
 
+local function over_limit(limit, subject)
+    local ok, retry = rate_limiter.allow(limit.by, limit_key(limit.by, subject), limit.second, limit.minute)
+    return not ok and no("rate", "too many requests by " .. limit.by, retry) or nil
+end
+
 local function limit(rules, subject)
-    for i = 1, #rules.limits do
-        local each = rules.limits[i]
-        local ok, retry = rate_limiter.allow(each.by, limit_key(each.by, subject), each.second, each.minute)
-        if not ok then
-            return no("rate", "too many requests by " .. each.by, retry)
-        end
+    local limits = rules.limits
+    -- The first one apart: LuaJIT compiles what has no loop in it together with what it is called from.
+    local denial = limits[1] and over_limit(limits[1], subject)
+    for i = 2, #limits do
+        denial = denial or over_limit(limits[i], subject)
+    end
+    if denial then
+        return denial
     end
     if rules.quotas then
         local ok, reason, retry = rate_limiter.quota(subject.user, rules.quotas)
@@ -192,17 +216,18 @@ end
 -- Looks at the current request. True when it passes, else {check, status, reason, retry?}; and what is known of it
 -- ({path, user?, hash?, device?, client?, rate?, ..}; no user: it is on the skip list).
 function _M.check(now)
-    local list, rules, denial = look(now)
-    if not list then
-        return denial, {}
+    local met = look(now)
+    if met.denial then
+        return met.denial, {}
     end
+    local list, rules = met.list, met.rules
     local path = rules.skip and ngx.var.uri
     local rank = path and rules.skip(path)
     if rank and rank > 0 then
         return true, { path = path }
     end
     local subject, facts, query = subject_of(rules)
-    denial = block(rules, subject, facts)
+    local denial = block(rules, subject, facts)
         or recognise(list, subject, facts, query, now)
         or enforce(rules, subject, facts)
         or limit(rules, subject)
@@ -213,12 +238,13 @@ end
 -- Whether the user of this digest, whom the gate let pass as `subject`, may go on now: true, or nil and the check
 -- that says no. Follows changed rules, a changed rate included.
 function _M.still(hash, subject)
-    local now = ngx.now()
-    local list, rules = look(now)
-    if not list then
+    local now = clock.now()
+    local met = look(now)
+    if met.denial then
         return nil, "state"
     end
-    local entry = records.read(list, { hash = hash })
+    local rules = met.rules
+    local entry = records.read(met.list, { hash = hash })
     if not entry or records.refusal(entry, now) then
         return nil, "token"
     end

@@ -2,6 +2,7 @@
 -- regular expressions are tried one by one. Each entry has a rank; the lowest that fits is the answer.
 
 local addresses = require "addresses"
+local memo = require "memo"
 
 local ngx = ngx
 local next = next
@@ -11,6 +12,7 @@ local sub = string.sub
 
 -- Once compiled, by the machine, and stopped where it backtracks too long (lua_regex_match_limit).
 local OPTIONS = "jo"
+local REMEMBERED = 4096 -- addresses
 
 local _M = {}
 
@@ -55,13 +57,12 @@ end
 -- `lengths`: from a length to the prefixes of that length.
 local function prefixes(lengths)
     local list = listed(lengths)
+    local length, ranks = list[1].number, list[1].ranks
     return function(text)
-        local best
-        for i = 1, #list do
-            local length = list[i].number
-            if #text >= length then
-                best = lower(best, list[i].ranks[sub(text, 1, length)])
-            end
+        -- The first one apart, as above; a text that is too short is no key.
+        local best = ranks[sub(text, 1, length)]
+        for i = 2, #list do
+            best = lower(best, list[i].ranks[sub(text, 1, list[i].number)])
         end
         return best
     end
@@ -82,16 +83,15 @@ local function regexes(list)
     end
 end
 
+-- Without a loop: LuaJIT compiles what has none together with what it is called from.
 local function any_of(finders)
-    if #finders < 2 then
-        return finders[1]
+    local first, second, third = finders[1], finders[2], finders[3]
+    if not second then
+        return first
     end
     return function(text)
-        local best
-        for i = 1, #finders do
-            best = lower(best, finders[i](text))
-        end
-        return best
+        local best = lower(first(text), second(text))
+        return third and lower(best, third(text)) or best
     end
 end
 
@@ -151,13 +151,22 @@ function _M.address(entries)
         keep_lowest(networks[length][bits], prefix, entries[i].rank)
     end
     local lists = { [4] = listed(networks[4]), [16] = listed(networks[16]) }
-    return function(bytes)
+    local known = memo.new(REMEMBERED)
+    local function look(bytes)
         local best
         local list = lists[#bytes] or {}
         for i = 1, #list do
             best = lower(best, list[i].ranks[addresses.prefix(bytes, list[i].number)])
         end
         return best
+    end
+    return function(bytes)
+        local rank = known:get(bytes)
+        if rank == nil then
+            rank = look(bytes) or false
+            known:set(bytes, rank)
+        end
+        return rank or nil
     end
 end
 

@@ -101,8 +101,13 @@ function _M.reader(places, parameter)
             return nil, "not a place: " .. places[i]
         end
     end
+    local first = readers[1]
     return function(query)
-        for i = 1, #readers do
+        local found = first(query)
+        if found ~= nil then
+            return found
+        end
+        for i = 2, #readers do
             local value = readers[i](query)
             if value ~= nil then
                 return value

@@ -13,7 +13,9 @@ local _M = {}
 local serving = {}
 
 local function address()
-    return tonumber(cast("uintptr_t", get_request()))
+    -- Not as a tail call, which LuaJIT would not compile.
+    local at = tonumber(cast("uintptr_t", get_request()))
+    return at
 end
 
 -- What the gate found out about the current request; nil before.

@@ -2,12 +2,13 @@
 -- the last sign of it its place is free. What a worker knows of its own devices spares it the shared dict for ten
 -- seconds at a time.
 
+local clock = require "clock"
 local records = require "session_record"
 
 local ngx = ngx
 local floor = math.floor
 local next = next
-local now = ngx.now
+local now = clock.now
 local pairs = pairs
 local type = type
 
@@ -126,8 +127,11 @@ local function try(user, device, client, max, on_exceed)
         return nil, "another device took its place"
     end
     local held = mine[user] and mine[user][device]
-    local ok, reason = records.locked(user, true, admit, user, device, client, max, on_exceed,
-        (held and held.count or 0) + 1)
+    if not records.lock(user, true) then
+        return nil, "busy"
+    end
+    local ok, reason = admit(user, device, client, max, on_exceed, (held and held.count or 0) + 1)
+    records.unlock(user)
     if not ok and reason == "unlisted" then
         -- Nothing limits this user, so nobody has to know of one device more.
         return true
@@ -200,7 +204,7 @@ function _M.enter(user, device, client, max, on_exceed)
     return true
 end
 
-local function update(user, device, count, gone)
+local function write_update(user, device, count, gone)
     local record = records.read(user, now())
     local session = record.devices[device]
     if not session then
@@ -214,6 +218,15 @@ local function update(user, device, count, gone)
     return records.write(user, record)
 end
 
+local function update(user, device, count, gone)
+    if not records.lock(user, false) then
+        return false
+    end
+    local ok = write_update(user, device, count, gone)
+    records.unlock(user)
+    return ok
+end
+
 -- One connection less. `gone`: nothing more is to come from this device, so the last one frees its place at once.
 function _M.leave(user, device, gone)
     local held = mine[user] and mine[user][device]
@@ -223,7 +236,7 @@ function _M.leave(user, device, gone)
     held.count = math.max(0, held.count - 1)
     if gone and held.count == 0 then
         -- Should the lock not be had, the place is free when nothing was heard for long enough.
-        records.locked(user, false, update, user, device, 0, true)
+        update(user, device, 0, true)
         forget(user, device)
     end
 end
@@ -231,7 +244,7 @@ end
 -- A sign of life of a device that holds a connection. Cheap to call often.
 function _M.touch(user, device)
     local held = mine[user] and mine[user][device]
-    if held and now() - held.seen >= FRESH and records.locked(user, false, update, user, device, held.count) then
+    if held and now() - held.seen >= FRESH and update(user, device, held.count) then
         held.seen = now()
     end
 end
@@ -289,7 +302,10 @@ function _M.put_elsewhere(table)
     for user, list in pairs(table) do
         local others = type(list) == "table" and as_table(list) or {}
         records.put_elsewhere(user, others)
-        records.locked(user, false, settle, user, others)
+        if records.lock(user, false) then
+            settle(user, others)
+            records.unlock(user)
+        end
     end
 end
 

@@ -4,6 +4,8 @@
 local cjson = require "cjson.safe"
 
 local ngx = ngx
+local min = math.min
+local next = next
 local pairs = pairs
 local sort = table.sort
 
@@ -15,24 +17,23 @@ local SPINS = 200
 
 local _M = { TTL = TTL }
 
--- Runs while no other worker touches this user's sessions: `run` must not wait for anything. Returns what it returns;
--- nil and "busy" when the lock could not be had; `patient`: waits for it, where waiting is possible.
-function _M.locked(user, patient, run, ...)
+-- Keeps the other workers from a user's sessions; whoever holds this must not wait for anything, and `unlock`.
+-- False when it could not be had; `patient`: waits for it, where waiting is possible.
+function _M.lock(user, patient)
     local key = "l|" .. user
     for turn = 1, SPINS do
         if store:add(key, true, LOCK) then
-            local ok, first, second = pcall(run, ...)
-            store:delete(key)
-            if not ok then
-                error(first, 0)
-            end
-            return first, second
+            return true
         end
         if patient and turn % 20 == 0 then
             ngx.sleep(0.01 * turn / 20)
         end
     end
-    return nil, "busy"
+    return false
+end
+
+function _M.unlock(user)
+    store:delete("l|" .. user)
 end
 
 -- Numbers of connections that nobody has confirmed for too long are of a worker that is gone.
@@ -92,12 +93,19 @@ function _M.put_elsewhere(user, devices)
     end
 end
 
+local function is_older(one, other)
+    if one.since ~= other.since then
+        return one.since < other.since
+    end
+    return one.device < other.device
+end
+
 -- All devices of a user as a list of {device, since, here}, the oldest first; nodes that compare the same devices
 -- come to the same order.
 function _M.in_order(record, others)
     local list = {}
     for device, session in pairs(record.devices) do
-        local since = others[device] and math.min(others[device], session.since) or session.since
+        local since = others[device] and min(others[device], session.since) or session.since
         list[#list + 1] = { device = device, since = since, here = true }
     end
     for device, since in pairs(others) do
@@ -105,12 +113,7 @@ function _M.in_order(record, others)
             list[#list + 1] = { device = device, since = since, here = false }
         end
     end
-    sort(list, function(one, other)
-        if one.since ~= other.since then
-            return one.since < other.since
-        end
-        return one.device < other.device
-    end)
+    sort(list, is_older)
     return list
 end
 

@@ -1,6 +1,7 @@
 -- Who moved how much. A worker adds up for a second, then leaves one text with its users in a queue of the shared
 -- dict: leaving and taking are one step each, so nothing is lost between workers and nothing counted twice.
 
+local clock = require "clock"
 local rate_limiter = require "rate_limiter"
 
 local ngx = ngx
@@ -65,7 +66,7 @@ end
 -- Leaves everything that this worker has added up. False when there was no room for all of it.
 function _M.flush()
     while next(pending) do
-        if not flush_some(pending_day * 86400 + ngx.now() % 86400) then
+        if not flush_some(pending_day * 86400 + clock.now() % 86400) then
             return false
         end
     end
@@ -81,7 +82,7 @@ end
 
 -- Counts for a user: bytes from and to the client, and requests. For any worker and any phase.
 function _M.add(user, up, down, requests)
-    local day = today(ngx.now())
+    local day = today(clock.now())
     if day ~= pending_day then
         _M.flush()
         pending_day = day

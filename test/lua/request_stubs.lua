@@ -13,8 +13,8 @@ local pcre = ffi.load("libpcre.so.3")
 
 -- Everything of ours that keeps a hold on `ngx` and is not in `stubs`.
 local MODULES = {
-    "access_record", "addresses", "clients", "denial", "gate", "matcher", "memo", "places", "rate_limiter", "rules",
-    "session_checker", "session_record", "telemetry", "usage",
+    "access_record", "addresses", "clients", "clock", "denial", "enforcement", "gate", "matcher", "memo", "places",
+    "rate_limiter", "rules", "session_checker", "session_record", "telemetry", "usage",
 }
 
 local _M = { timers = {}, headers = {} }
