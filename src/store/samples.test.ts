@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { testDatabase } from '../../test/support/database.js'
+import { recordDenials } from './denials.js'
 import { type Beat, recordBeats } from './nodes.js'
 import { bucketOf, downsample, forgetSamples, readSeries, type Scope, WIDTHS, type Width } from './samples.js'
 import { reportSessions } from './sessions.js'
@@ -234,18 +235,25 @@ describe('S0-4: users online, data used, connections', () => {
   })
 })
 
-test('what is kept no longer goes: sessions, days of users, streams', async () => {
+test('what is kept no longer goes: refusals, sessions, days of users, streams', async () => {
   await reportSessions(db, 'edge-1', [session('u1', 'd1')], 'whole', at(0))
   await use('edge-1', 1, 100)
+  const denial = { check: 'token' as const, reason: 'unknown', status: 403, at: T0 / 1000 }
+  const refuse = (number: number, day: number) =>
+    recordDenials(
+      db,
+      {
+        ...{ node: 'edge-1', stream: 's', seq: number },
+        denials: [{ ...denial, id: `abcdefghijklmno${number}-t`, at: denial.at + day * 86_400 }],
+      },
+      at(day * 24 * 60),
+    )
+  await refuse(1, 0)
+  await refuse(2, 1)
   const upkeep = createUpkeep(db)
-  expect(await upkeep.forget(at(1))).toEqual({
-    changes: 0,
-    denials: 0,
-    samples: 0,
-    sessions: 0,
-    days: 0,
-    streams: 0,
-  })
+  const none = { changes: 0, denials: 0, samples: 0, sessions: 0, days: 0, streams: 0 }
+  expect(await upkeep.forget(at(1))).toEqual(none)
+  expect(await upkeep.forget(at(7 * 24 * 60 + 1))).toMatchObject({ denials: 1, days: 0, streams: 0 })
   const later = new Date(T0 + 401 * 86_400_000)
-  expect(await upkeep.forget(later)).toMatchObject({ samples: 1, sessions: 1, days: 1, streams: 1 })
+  expect(await upkeep.forget(later)).toMatchObject({ denials: 1, days: 1, streams: 2 })
 })
