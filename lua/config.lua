@@ -1,15 +1,15 @@
--- The configuration in force: the rules, which the workers compile when their version changes, and which revision
--- of the control plane this is.
+-- The configuration in force: the rules, which the workers compile when their version changes, the files of nginx,
+-- and which revision of the control plane all this is.
 
-local access_list = require "access_list"
 local apply = require "apply"
 local cjson = require "cjson.safe"
-local digest = require "digest"
 local lock = require "lock"
+local rules_of = require "rules"
+local utils = require "utils"
 
 local ngx = ngx
 local find = string.find
-local next = next
+local pcall = pcall
 local type = type
 
 local state = ngx.shared.state
@@ -25,8 +25,9 @@ function _M.version()
     return state:get("version")
 end
 
--- The shape of a configuration: {version, service = {name, rules}, serverConf = text or null}.
-function _M.check(document)
+-- {version, service = {name, rules}, serverConf = text or null} as a revision ({version, rules, files}), or nil and
+-- what is wrong with it.
+function _M.read(document)
     if type(document) ~= "table" then
         return nil, "it is not a JSON object"
     end
@@ -34,39 +35,27 @@ function _M.check(document)
     if type(version) ~= "string" or not find(version, "^[%w._-]+$") or #version > LONGEST_VERSION then
         return nil, "it has no usable version"
     end
-    if service == nil and type(document.access) == "table" then
-        return true
-    end
     if type(service) ~= "table" or type(service.rules) ~= "table" then
         return nil, "it has no rules"
     end
     if conf ~= nil and conf ~= cjson.null and type(conf) ~= "string" then
         return nil, "its serverConf is not a text"
     end
-    return true
+    local files = type(conf) == "string" and { ["server.conf"] = conf } or {}
+    return { version = version, rules = service.rules, files = files }
 end
 
--- The form of earlier control planes: the list inside the configuration, numbers for ends.
-local function old_entries(access)
-    local hash, entry
-    return function()
-        hash, entry = next(access, hash)
-        if hash == nil then
-            return nil
-        end
-        local key = type(hash) == "string" and digest.from_hex(hash)
-        if not key then
-            return nil, "an entry's name is not a SHA-256 in hex"
-        end
-        if type(entry) ~= "number" or entry < 0 or entry > 2 ^ 53 or entry % 1 ~= 0 then
-            return nil, "an entry's end is not a time in whole seconds"
-        end
-        return key, entry
+-- Rules that cannot be compiled would close the gate.
+local function check_rules(rules)
+    local called, compiled, err = pcall(rules_of.compile, rules)
+    if called and compiled then
+        return true
     end
+    return nil, "the rules cannot be used: " .. utils.clean(called and err or compiled)
 end
 
 local function put_rules(text, version)
-    if text and cache:get("rules") ~= text then
+    if cache:get("rules") ~= text then
         local ok, err = cache:safe_set("rules", text)
         if not ok then
             return nil, "the rules do not fit: " .. err
@@ -76,13 +65,12 @@ local function put_rules(text, version)
     return true
 end
 
-local function put_in_force(document, staged)
+local function put_in_force(revision, staged)
     local before = { rules = cache:get("rules"), rules_version = cache:get("rules_version"), version = _M.version() }
-    local text = document.service and cjson.encode(document.service.rules)
-    local ok, err = put_rules(text, document.version)
+    local ok, err = put_rules(cjson.encode(revision.rules), revision.version)
     if ok then
         -- Before a reload, for the worker that comes up with it.
-        state:set("version", document.version)
+        state:set("version", revision.version)
         ok, err = apply.activate(staged)
     end
     if not ok then
@@ -93,32 +81,29 @@ local function put_in_force(document, staged)
     return ok, err
 end
 
-local function take(document)
-    local conf = document.serverConf
-    local staged, err = apply.stage(type(conf) == "string" and { ["server.conf"] = conf } or {})
+local function take(revision)
+    local ok, err = check_rules(revision.rules)
+    if not ok then
+        return nil, err
+    end
+    local staged
+    staged, err = apply.stage(revision.files)
     if not staged then
         return nil, err
     end
-    if document.access then
-        local count, bad_moment
-        count, err, bad_moment = access_list.apply { full = true, next = old_entries(document.access) }
-        if not count then
-            return nil, err, bad_moment
-        end
-    end
-    return put_in_force(document, staged)
+    return put_in_force(revision, staged)
 end
 
--- Puts a checked configuration in force: all of it, or nothing. `err` is about this configuration unless the third
--- value says that it was only a bad moment.
-function _M.apply(document)
+-- Puts a revision in force: all of it, or nothing. `err` is about this revision unless the third value says that it
+-- was only a bad moment.
+function _M.apply(revision)
     -- An nginx that reloads has two of us for a moment.
     if not lock.take(LOCK) then
         return nil, "another worker is applying a configuration", true
     end
-    local ok, err, bad_moment = take(document)
+    local ok, err = take(revision)
     lock.drop(LOCK)
-    return ok, err, bad_moment or ngx.worker.exiting()
+    return ok, err, ngx.worker.exiting()
 end
 
 return _M

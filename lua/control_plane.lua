@@ -10,7 +10,7 @@ local type = type
 local SMALL, LARGE = 65536, 64 * 1024 * 1024 -- bytes of an answer: any, a configuration
 local QUICK, LONG = 10, 60                   -- seconds for the body of it
 
-local BASE = "/api/v1/agent/"
+local AGENT, MEDIA = "/api/v1/agent/", "/api/v1/media-slave/"
 local PASSING = { [401] = true, [403] = true, [404] = true, [408] = true, [429] = true }
 
 local _M = {}
@@ -26,7 +26,7 @@ local function fetch(peer, method, path, body)
     local status, text = http_client.request {
         method = method,
         url = peer.url,
-        path = BASE .. path,
+        path = path,
         key = peer.key,
         body = body,
         limit = large and LARGE or SMALL,
@@ -63,37 +63,37 @@ function _M.final(status)
 end
 
 function _M.enrol(peer)
-    return ask({ url = peer.url }, "POST", "enrol", { node = peer.node, token = peer.token })
+    return ask({ url = peer.url }, "POST", AGENT .. "enrol", { node = peer.node, token = peer.token })
 end
 
 function _M.register(peer, version)
-    return ask(peer, "POST", "register", { node = peer.node, version = version })
+    return ask(peer, "POST", AGENT .. "register", { node = peer.node, version = version })
 end
 
 function _M.heartbeat(peer, beat)
     beat.node = peer.node
     beat.configVersion = beat.configVersion or cjson.null
     beat.accessList, beat.accessSeq = beat.accessList or cjson.null, beat.accessSeq or cjson.null
-    return ask(peer, "POST", "heartbeat", beat)
+    return ask(peer, "POST", AGENT .. "heartbeat", beat)
 end
 
 function _M.config(peer)
-    return ask(peer, "GET", "config")
+    return ask(peer, "GET", AGENT .. "config")
 end
 
 function _M.ack(peer, outcome)
-    return ask(peer, "POST", "ack", outcome)
+    return ask(peer, "POST", AGENT .. "ack", outcome)
 end
 
 -- The text of what came after change `since` of a list; without them, of the whole list.
 function _M.access(peer, list, since)
     local query = list and since and "?list=" .. list .. "&since=" .. format("%d", since) or ""
-    return fetch(peer, "GET", "access" .. query)
+    return fetch(peer, "GET", AGENT .. "access" .. query)
 end
 
 -- Sends a report that is JSON text already.
 function _M.report(peer, what, text)
-    local answer, err, status = fetch(peer, "POST", what, text)
+    local answer, err, status = fetch(peer, "POST", AGENT .. what, text)
     if not answer then
         return nil, err, status
     end
@@ -102,6 +102,19 @@ function _M.report(peer, what, text)
         return nil, "the answer is not a JSON object", status
     end
     return document, nil, status
+end
+
+-- A media edge: what it should have, given the version that it has (0: none).
+function _M.media_version(peer, version)
+    return ask(peer, "GET", MEDIA .. "config/version?version=" .. format("%d", version))
+end
+
+function _M.media_config(peer)
+    return ask(peer, "GET", MEDIA .. "config")
+end
+
+function _M.media_ack(peer, outcome)
+    return ask(peer, "POST", MEDIA .. "ack", outcome)
 end
 
 return _M

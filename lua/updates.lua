@@ -61,15 +61,15 @@ local function refuse(desired, version, err)
     settle(version, err)
 end
 
-local function put_in_force(document, desired)
-    local ok, err, bad_moment = config.apply(document)
+local function put_in_force(revision, desired)
+    local ok, err, bad_moment = config.apply(revision)
     if ok then
-        ngx.log(ngx.NOTICE, PREFIX, "configuration ", document.version, " applied")
-        settle(document.version)
+        ngx.log(ngx.NOTICE, PREFIX, "configuration ", revision.version, " applied")
+        settle(revision.version)
     elseif bad_moment then
         return nil, err
     else
-        refuse(desired, document.version, err)
+        refuse(desired, revision.version, err)
     end
     return true
 end
@@ -81,13 +81,13 @@ function _M.pull(peer, desired)
     if not document and status ~= 200 then
         return nil, "pulling", err
     end
-    local usable = document
+    local revision
     if document then
-        usable, err = config.check(document)
+        revision, err = config.read(document)
     end
     local ok = true
-    if usable then
-        ok, err = put_in_force(document, desired)
+    if revision then
+        ok, err = put_in_force(revision, desired)
     else
         refuse(desired, desired, err)
     end

@@ -19,9 +19,9 @@ afterEach(async () => {
 })
 
 /** An edge whose control plane has published `v1` with the good token. */
-async function begin(access: unknown = { [hash(GOOD)]: 0 }): Promise<void> {
+async function begin(): Promise<void> {
   plane = await startControlPlane()
-  plane.publish('v1', access)
+  plane.publish('v1', { [hash(GOOD)]: 0 })
   edge = await startEdge({ apiBase: plane.url })
 }
 
@@ -34,10 +34,11 @@ const closes = () => until(async () => (await edge.get(`/?token=${GOOD}`)) === 4
 const logs = (text: string) => until(() => edge.logs().includes(text), { what: `the log line "${text}"` })
 const keyFile = () => join(edge.root, 'agent/key')
 
-test('enrols, registers, beats, pulls and acknowledges, in this order', async () => {
+test('S0-17, S0-18: enrols, registers, beats, pulls and acknowledges, in this order', async () => {
   await begin()
   expect(await ackOf('v1')).toEqual({ version: 'v1', status: 'applied' })
-  expect(plane.steps().slice(0, 5)).toEqual(['enrol', 'register', 'heartbeat', 'config', 'ack'])
+  const first = ['enrol', 'register', 'heartbeat', 'access', 'heartbeat', 'config', 'ack']
+  expect(plane.steps().slice(0, 7)).toEqual(first)
   const [enrol, register] = plane.calls
   expect(enrol).toEqual({
     path: 'enrol',
@@ -57,7 +58,7 @@ test('keeps its key for itself, whole and with mode 0600', async () => {
   expect(existsSync(`${keyFile()}.new`)).toBe(false)
 })
 
-test('a beat carries the load and what is in force, under a number that grows', async () => {
+test('S0-13: a beat carries the load and what is in force, under a number that grows', async () => {
   await begin()
   const beats = await until(() => {
     const later = plane.callsTo('heartbeat').filter(call => call.body.configVersion === 'v1')
@@ -71,8 +72,8 @@ test('a beat carries the load and what is in force, under a number that grows', 
       node: 'edge-1',
       seq: expect.any(Number),
       configVersion: 'v1',
-      accessList: null,
-      accessSeq: null,
+      accessList: 'list-1',
+      accessSeq: 1,
       ...shares,
       ...traffic,
     })
@@ -84,7 +85,7 @@ test('a beat carries the load and what is in force, under a number that grows', 
   expect(numbers.at(-1)).toBeLessThan(2 ** 31)
 })
 
-test('the pace of the control plane counts, not the one it was deployed with', async () => {
+test('S0-15: the pace of the control plane counts, not the one it was deployed with', async () => {
   plane = await startControlPlane()
   plane.publish('v1', { [hash(GOOD)]: 0 })
   edge = await startEdge({ apiBase: plane.url, heartbeatInterval: 3600 })
@@ -95,7 +96,7 @@ test('the pace of the control plane counts, not the one it was deployed with', a
   await closes()
 })
 
-test('pulls again only when the version that it should have differs', async () => {
+test('S0-9: pulls again only when the version that it should have differs', async () => {
   await begin()
   await ackOf('v1')
   const beats = plane.callsTo('heartbeat').length
@@ -107,7 +108,7 @@ test('pulls again only when the version that it should have differs', async () =
   expect(plane.callsTo('config')).toHaveLength(2)
 })
 
-test('a restart keeps the key, registers anew and pulls again', async () => {
+test('S0-12, S0-17: a restart keeps the key, registers anew and pulls again', async () => {
   await begin()
   await opens()
   await edge.stop()
@@ -116,12 +117,14 @@ test('a restart keeps the key, registers anew and pulls again', async () => {
   await edge.start()
   await opens()
   await ackOf('v1')
-  expect(plane.steps().slice(0, 4)).toEqual(['register', 'heartbeat', 'config', 'ack'])
+  const first = ['register', 'heartbeat', 'access', 'heartbeat', 'config', 'ack']
+  expect(plane.steps().slice(0, 6)).toEqual(first)
 })
 
 test('a reload keeps the list in force: nobody is denied and nothing is pulled', async () => {
   await begin()
   await opens()
+  await ackOf('v1')
   plane.calls.length = 0
   edge.reload()
   const answers: number[] = []
@@ -211,7 +214,7 @@ test('a control plane that forgot and remembers: the old key works again', async
   await opens()
 })
 
-test('a control plane away: served until the threshold, denied after it, served again on its return', async () => {
+test('S0-13: a control plane away: served until the threshold, denied after it, served again on its return', async () => {
   await begin()
   await opens()
   const left = Date.now()
@@ -257,31 +260,36 @@ test('an ack that was not taken is sent again, one that was refused for good is 
   expect(plane.callsTo('config')).toHaveLength(1)
 })
 
-test('garbage is acknowledged as failed with the reason, and the old list stays', async () => {
+test('garbage is acknowledged as failed with the reason, and the old configuration stays', async () => {
   await begin()
   await opens()
-  const bad: [unknown, string][] = [
-    ['no list', 'it has no rules'],
-    [{ [hash('a')]: -1 }, "an entry's end is not a time in whole seconds"],
-    [{ [hash('a')]: 1.5 }, "an entry's end is not a time in whole seconds"],
-    [{ [hash('a')]: '0' }, "an entry's end is not a time in whole seconds"],
-    [{ [hash('a').toUpperCase()]: 0 }, "an entry's name is not a SHA-256 in hex"],
-    [{ nonsense: 0 }, "an entry's name is not a SHA-256 in hex"],
-    [[1, 2], "an entry's name is not a SHA-256 in hex"],
+  await ackOf('v1')
+  const bad: [{ rules?: unknown; serverConf?: unknown }, string | RegExp][] = [
+    [{ rules: 'no rules' }, 'it has no rules'],
+    [{ serverConf: 7 }, 'its serverConf is not a text'],
+    [
+      { rules: { block: [{ when: { field: 'path', match: 'regex', value: '(' } }] } },
+      /^the rules cannot be used: /,
+    ],
+    [{ rules: { block: [{ when: 'always' }] } }, /^the rules cannot be used: /],
   ]
-  for (const [i, [access, error]] of bad.entries()) {
-    plane.publish(`bad-${i}`, access)
-    expect(await ackOf(`bad-${i}`)).toEqual({ version: `bad-${i}`, status: 'failed', error })
+  for (const [i, [parts, error]] of bad.entries()) {
+    plane.configure(`bad-${i}`, parts)
+    expect(await ackOf(`bad-${i}`)).toEqual({
+      version: `bad-${i}`,
+      status: 'failed',
+      error: typeof error === 'string' ? error : expect.stringMatching(error),
+    })
     expect(await edge.get(`/?token=${GOOD}`)).toBe(200)
   }
   expect(plane.callsTo('heartbeat').at(-1)?.body.configVersion).toBe('v1')
 })
 
-test.each(['<html>', '{"version":"v2","access":{', '7', ''])('the answer %j is garbage too', async raw => {
+test.each(['<html>', '{"version":"v2","service":{', '7', ''])('the answer %j is garbage too', async raw => {
   await begin()
-  await opens()
+  await ackOf('v1')
   plane.answer('config', { status: 200, raw })
-  plane.publish('v2')
+  plane.configure('v2')
   expect(await ackOf('v2')).toMatchObject({ status: 'failed' })
   const pulls = plane.callsTo('config').length
   const beats = plane.callsTo('heartbeat').length
@@ -292,9 +300,9 @@ test.each(['<html>', '{"version":"v2","access":{', '7', ''])('the answer %j is g
 
 test('a pull that fails is no verdict on the configuration: it is tried again', async () => {
   await begin()
-  await opens()
+  await ackOf('v1')
   plane.answer('config', { status: 503 })
-  plane.publish('v2', { [hash(GOOD)]: 0 })
+  plane.configure('v2')
   await until(() => plane.callsTo('config').length >= 3)
   expect(plane.callsTo('ack')).toHaveLength(1)
   plane.answer('config', null)
@@ -304,6 +312,7 @@ test('a pull that fails is no verdict on the configuration: it is tried again', 
 test('a killed worker is replaced, and the agent goes on', async () => {
   await begin()
   await opens()
+  await ackOf('v1')
   const children = readFileSync(`/proc/${edge.pid()}/task/${edge.pid()}/children`, 'utf8').trim().split(' ')
   plane.calls.length = 0
   for (const child of children) process.kill(Number(child), 'SIGKILL')

@@ -89,7 +89,7 @@ describe('S1-7: server.conf', () => {
     ['a missing certificate', 'ssl_trusted_certificate nowhere.pem;', /nowhere\.pem.*No such file/],
   ])('with %s: files and server stay as they were, and nginx is quoted', async (_what, line, error) => {
     const [before, workers] = [fingerprint(), edge.workers()]
-    plane.configure('v2', { serverConf: withLine(line), rules: { skip: ['/x'] } })
+    plane.configure('v2', { serverConf: withLine(line), rules: { skip: [{ match: 'exact', value: '/x' }] } })
     expect(await ackOf('v2')).toEqual({
       version: 'v2',
       status: 'failed',

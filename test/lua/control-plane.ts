@@ -23,16 +23,13 @@ type Answer = Reply | 'cut' | 'hang' | 'lost'
 export interface ControlPlane {
   url: string
   calls: Call[]
-  /** The steps so far, without repeated beats: `enrol`, `register`, `heartbeat`, ... */
+  /** The steps so far, without reports and repeated beats: `enrol`, `register`, `heartbeat`, ... */
   steps(): string[]
   callsTo(path: string): Call[]
-  /**
-   * What every node should have; null: nothing published. With `access` in the form of earlier control planes: the
-   * list inside the configuration.
-   */
-  publish(version: string | null, access?: unknown): void
-  /** The same in today's form. */
-  configure(version: string, parts?: { rules?: unknown; serverConf?: string | null }): void
+  /** The configuration that every node should have. */
+  configure(version: string, parts?: { rules?: unknown; serverConf?: unknown }): void
+  /** The same, named to a node once it has this whole access list: token hash -> end. */
+  publish(version: string, users: Record<string, number>): void
   /** Changes entries of the access list, null removes; the first call begins the list. */
   setUsers(changes: Record<string, AccessEntry | null>): void
   /** Forgets the changes so far, as a log that does not reach back: whoever is behind gets the whole list. */
@@ -53,11 +50,14 @@ export interface ControlPlane {
 
 const PROBLEM = { type: 'about:blank', title: 'Unauthorized', status: 401, code: 'unauthorized' }
 
+const REPORTS = ['usage', 'sessions', 'telemetry']
+
 const PACE = { heartbeatInterval: 0.2, missedBeats: 3 }
 
 /** Starts one on a free port of 127.0.0.1; with a certificate, over TLS and under `host`. */
 export async function startControlPlane(tls?: TlsPair, host = '127.0.0.1'): Promise<ControlPlane> {
-  let published: Record<string, unknown> & { version: string | null } = { version: null, access: {} }
+  let published: Record<string, unknown> & { version: string | null } = { version: null }
+  let listFirst = false
   const log = createAccessLog()
   const counted = new Map<string, number>()
   const overrides = new Map<string, Answer>()
@@ -70,14 +70,18 @@ export async function startControlPlane(tls?: TlsPair, host = '127.0.0.1'): Prom
     steps: () =>
       plane.calls
         .map(call => call.path)
+        .filter(path => !REPORTS.includes(path))
         .filter((path, i, all) => path !== 'heartbeat' || all[i - 1] !== path),
     callsTo: path => plane.calls.filter(call => call.path === path),
     usage: new Map(),
-    publish: (version, access = {}) => {
-      published = { version, access }
-    },
     configure: (version, { rules = {}, serverConf = null } = {}) => {
       published = { version, service: { name: 'default', rules }, serverConf }
+      listFirst = false
+    },
+    publish: (version, users) => {
+      log.replace(users)
+      plane.configure(version)
+      listFirst = true
     },
     setUsers: log.change,
     forgetChanges: log.forget,
@@ -102,8 +106,11 @@ export async function startControlPlane(tls?: TlsPair, host = '127.0.0.1'): Prom
     }
     if (call.key === null || !plane.keys.has(call.key)) return { status: 401, body: PROBLEM }
     if (call.path === 'register') return { status: 200, body: PACE }
-    if (call.path === 'heartbeat')
-      return { status: 200, body: { configVersion: published.version, access: log.head() } }
+    if (call.path === 'heartbeat') {
+      const access = log.head()
+      const isNamed = !listFirst || call.body.accessSeq === access?.seq
+      return { status: 200, body: { configVersion: isNamed ? published.version : null, access } }
+    }
     if (call.path === 'config') return { status: 200, body: published }
     if (call.path === 'access') return { status: 200, raw: log.since(call.query) }
     if (call.path === 'usage') return { status: 200, body: { seq: count(call.body) } }
@@ -171,31 +178,52 @@ interface UsageBatch {
   users: Record<string, [number, number, number]>
 }
 
-/** The access list as a log of changes. */
+/** The access list as a log of changes; quick enough for lists of hundreds of thousands. */
 function createAccessLog() {
   let list: string | null = null
   let kept = 0
-  const changes: Record<string, AccessEntry | null>[] = []
-  const merged = (from: number) => Object.assign({}, ...changes.slice(from))
+  let whole: { seq: number; text: string } | null = null
+  const all = new Map<string, AccessEntry>()
+  const changes: string[][] = []
+  const log = (hashes: string[]) => {
+    list ??= 'list-1'
+    changes.push(hashes)
+  }
+  const wholeText = (seq: number): string => {
+    if (whole?.seq !== seq) whole = { seq, text: JSON.stringify(Object.fromEntries(all)) }
+    return whole.text
+  }
   return {
-    change: (change: Record<string, AccessEntry | null>) => {
-      list ??= 'list-1'
-      changes.push(change)
+    change: (entries: Record<string, AccessEntry | null>) => {
+      for (const [hash, entry] of Object.entries(entries)) {
+        if (entry) all.set(hash, entry)
+        else all.delete(hash)
+      }
+      log(Object.keys(entries))
+    },
+    replace: (users: Record<string, number>) => {
+      all.clear()
+      for (const hash in users) all.set(hash, [`u-${hash.slice(0, 8)}`, users[hash] ?? 0, 0, 'ok'])
+      log([])
+      kept = changes.length
     },
     forget: () => {
       kept = changes.length
     },
     rename: (name: string) => {
       list = name
+      whole = null
     },
     head: () => (list === null ? undefined : { list, seq: changes.length }),
     since: (query: Record<string, string>): string => {
       const since = Number(query.since ?? -1)
       const seq = changes.length
-      if (query.list === list && since >= kept && since <= seq)
-        return JSON.stringify({ list, from: since, seq, full: false, access: merged(since) })
-      const all = Object.entries(merged(0)).filter(([, entry]) => entry !== null)
-      return JSON.stringify({ list, seq, full: true, access: Object.fromEntries(all) })
+      if (query.list !== list || since < kept || since > seq)
+        return `{"list":"${list}","seq":${seq},"full":true,"access":${wholeText(seq)}}`
+      const access = Object.fromEntries(
+        changes.slice(since).flatMap(hashes => hashes.map(hash => [hash, all.get(hash) ?? null])),
+      )
+      return JSON.stringify({ list, from: since, seq, full: false, access })
     },
   }
 }
