@@ -25,6 +25,8 @@ export type Part = { readonly id: string; readonly after: readonly string[] } & 
       readonly list: string
       readonly id: string
       readonly name: (element: never) => string
+      /** One element after the other, in the order of the list. */
+      readonly inTurn: boolean
     }
 )
 
@@ -91,17 +93,17 @@ class Builder<N extends string, I extends z.ZodObject, Steps> {
   }
 
   /**
-   * Fans out: `workflow` once for each element of the input's field `list`, at once. The list is part of the
-   * input, so that names, count and price are known before anything is bought.
+   * Fans out: `workflow` once for each element of the input's field `list`, at once, or one after the other
+   * (`inTurn`). The list is part of the input, so that names, count and price are known before anything is bought.
    */
   each<const Id extends string, W extends AnyWorkflow, const List extends keyof z.output<I> & string>(
     id: Id extends keyof Steps | 'input' ? never : Id,
     workflow: W,
     list: z.output<I>[List] extends readonly InputOf<W>[] ? List : never,
     name: (element: InputOf<W>) => string,
-    options: { after?: readonly (keyof Steps & string)[] } = {},
+    { after = [], inTurn = false }: { after?: readonly (keyof Steps & string)[]; inTurn?: boolean } = {},
   ): Builder<N, I, Steps & Record<Id, Record<never, never>>> {
-    return this.with({ kind: 'each', id, workflow, list, name, after: options.after ?? [] })
+    return this.with({ kind: 'each', id, workflow, list, name, after, inTurn })
   }
 
   build(): Workflow<N, I> {

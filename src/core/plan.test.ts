@@ -48,6 +48,23 @@ const many = defineWorkflow({
   .step('last', buy, () => ({ name: 'last' }), { after: ['machines'] })
   .build()
 
+test('a fan-out in turn: each element waits for all of the one before it', () => {
+  const inTurn = defineWorkflow({ name: 'test.turns', summary: '', input: many.input })
+    .step('first', buy, () => ({ name: 'first' }))
+    .each('machines', one, 'machines', element => element.name, { after: ['first'], inTurn: true })
+    .build()
+  const { steps } = planRun(inTurn, { machines: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] })
+  expect(Object.fromEntries(steps.map(step => [step.path, step.after]))).toEqual({
+    first: [],
+    'machines.a.buy': ['first'],
+    'machines.a.look': ['machines.a.buy'],
+    'machines.b.buy': ['machines.a.look'],
+    'machines.b.look': ['machines.b.buy'],
+    'machines.c.buy': ['machines.b.look'],
+    'machines.c.look': ['machines.c.buy'],
+  })
+})
+
 test('a fan-out is spelled out with full paths, ranks, keys and an order', () => {
   const { steps, groups } = planRun(many, { machines: [{ name: 'a' }, { name: 'b' }] })
   expect(steps.map(step => [step.path, step.group, step.rank, step.key])).toEqual([

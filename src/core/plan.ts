@@ -70,11 +70,13 @@ function expand(workflow: AnyWorkflow, scope: Scope): string[] {
 function addPart(part: Part, scope: Scope): string[] {
   if (part.kind === 'job') return [addStep(part.id, part.job, fill(part.input as Fields, scope), scope)]
   if (part.kind === 'workflow') return enter(part.workflow, part.id, fill(part.input as Fields, scope), scope)
-  const elements = scope.input[part.list] as never[]
   const fan = { ...scope, path: join(scope.path, part.id) }
-  return elements.flatMap((element, rank) =>
-    enter(part.workflow, part.name(element), element, { ...fan, rank }),
-  )
+  const ends = (scope.input[part.list] as never[]).map((element, rank) => {
+    const paths = enter(part.workflow, part.name(element), element, { ...fan, rank })
+    if (part.inTurn && paths.length > 0) fan.after = paths
+    return paths
+  })
+  return ends.flat()
 }
 
 function enter(workflow: AnyWorkflow, id: string, input: Fields, scope: Scope): string[] {
