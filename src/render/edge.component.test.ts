@@ -61,7 +61,7 @@ test.each([
   })
 })
 
-test('by default serves on 80 and 443', () => {
+test('S0-14: by default serves on 80 and 443, IPv4 and IPv6', () => {
   const conf = edgeFiles(edge(), sources).find(file => file.path.endsWith('/server.conf'))?.content ?? ''
   expect(conf.match(/listen .*/g)).toEqual([
     'listen 80 default_server;',
