@@ -4,6 +4,9 @@ import type { Sealer } from './seal.js'
 import { hashToken, newToken } from './tokens.js'
 import { amongIds, sealName, type UserView, viewUser, weighTraffic } from './users.js'
 
+/** What SQLite can count to: beyond it, it would say "no end". */
+const LAST_MOMENT = '9999-12-31T23:59:59.000+00:00'
+
 /** How much a renewal adds; nothing said: what the plan says, else a month. */
 export type Term = { months?: number | undefined; days?: number | undefined }
 
@@ -23,9 +26,10 @@ export async function renewUsers(db: Db, ids: readonly string[], term: Term, now
   const said = term.months ? `+${term.months} months` : term.days ? `+${term.days} days` : null
   await db.$transaction([
     // One statement: of two renewals at once, both count.
-    db.$executeRaw`UPDATE "User" SET "expiredAt" = NULL, "expiresAt" =
-        strftime('%Y-%m-%dT%H:%M:%f+00:00', max("expiresAt", ${now}), coalesce(${said},
-          (SELECT '+' || p.days || ' days' FROM "Plan" p WHERE p.name = "User"."planName"), '+1 month'), 'floor')
+    db.$executeRaw`UPDATE "User" SET "expiredAt" = NULL, "expiresAt" = iif("expiresAt" IS NULL, NULL,
+        coalesce(strftime('%Y-%m-%dT%H:%M:%f+00:00', max("expiresAt", ${now}), coalesce(${said},
+          (SELECT '+' || p.days || ' days' FROM "Plan" p WHERE p.name = "User"."planName"), '+1 month'), 'floor'),
+          ${LAST_MOMENT}))
       WHERE ${amongIds(ids)}`,
     beginPeriod(db, ids, now),
     weighTraffic(db, amongIds(ids)),

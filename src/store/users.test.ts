@@ -151,6 +151,7 @@ describe('S0-22: ends', () => {
     expect(await endAfter(days(1), { months: 12 })).toBe('2027-01-02T00:00:00.000Z')
     expect(await endAfter(days(1), { days: 7 })).toBe(days(8).toISOString())
     expect(await endAfter(null, {})).toBeNull()
+    expect(await endAfter(new Date('9999-12-31T00:00:00Z'), {})).toBe('9999-12-31T23:59:59.000Z')
   })
 
   test('a month after the last day of January is the last of February', async () => {

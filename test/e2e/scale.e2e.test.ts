@@ -29,6 +29,26 @@ test('one call raises three machines that serve those who may, and nobody else',
   expect(await purchases(world.sandbox)).toEqual({ 'edge-1.1': 1, 'edge-2.1': 1, 'edge-3.1': 1 })
 })
 
+test('S0-9: who may pass reaches every node by its beats, without a run', async () => {
+  const runs = (await world.ok('GET', '/runs')).items.length
+  const { id, token } = await world.subscribe('carol', DAY)
+  const everywhere = async (status: number, secret = token) => {
+    for (const { fqdn } of await world.nodes())
+      await until(async () => (await world.serve(fqdn, secret)) === status, { what: `${status} at ${fqdn}` })
+  }
+  await everywhere(200)
+  await world.ok('POST', `/users/${id}/disable`, {})
+  await everywhere(403)
+  await world.ok('POST', `/users/${id}/enable`, {})
+  await everywhere(200)
+  const { token: other } = await world.ok('POST', `/users/${id}/rotate`, {})
+  await everywhere(200, other)
+  await everywhere(403)
+  await world.ok('DELETE', `/users/${id}`)
+  await everywhere(403, other)
+  expect((await world.ok('GET', '/runs')).items.length).toBe(runs)
+})
+
 test('two operators who scale the same pool at once both get what they asked for', async () => {
   const runs = await Promise.all([world.scaleOut('edge', 2), world.scaleOut('edge', 2)])
   for (const run of runs) await world.succeeded(run)
