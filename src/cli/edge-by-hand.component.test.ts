@@ -137,4 +137,13 @@ describe('installed and started by the very files', () => {
     await until(() => log().includes('lazarus agent:'), { what: 'the agent to say something' })
     expect(log()).not.toMatch(/\[(emerg|alert|crit)\]/)
   })
+
+  test.runIf(asRoot)('S1-5: the agent asks with its token, which no log holds', async () => {
+    await until(() => asked.length > 0, { what: 'the agent to ask' }).catch(cause => {
+      throw new Error(log(), { cause })
+    })
+    expect(asked[0]?.url).toMatch(/^\/api\/v1\/media-slave\/config\/version/)
+    expect(asked[0]?.authorization).toMatch(/^(Bearer|App) lzr_app-token-0123456789$/)
+    expect(log()).not.toContain('lzr_app-token')
+  })
 })
