@@ -37,7 +37,7 @@ export const rolloutWatch = defineJob({
   output: z.object({}),
   key: input => `watch-${input.service}`,
   target: input => input.service,
-  retry: { attempts: 3, first: '1s', max: '10s', timeout: '25h' },
+  retry: { attempts: 3, first: '1s', max: '10s', timeout: '2h' },
 
   async run({ input, ports, progress }) {
     await requireAlive({ input, ports })
