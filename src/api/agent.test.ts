@@ -3,6 +3,7 @@ import { startApi } from '../../test/support/api.js'
 import { until } from '../../test/support/wait.js'
 import type { Beat } from '../store/nodes.js'
 import { hashToken } from '../store/tokens.js'
+import { openApiDocument } from './openapi.js'
 
 const beats: Beat[] = []
 let full = false
@@ -116,3 +117,25 @@ describe('configuration', () => {
     )
   })
 })
+
+it('S0-24: every call is in the document with typed bodies and answers, served, and closed to strangers', async () => {
+  const calls = Object.entries(agentPaths()).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, call]) => ({ path, method, call })),
+  )
+  expect(calls.length).toBeGreaterThan(8)
+  for (const { path, method, call } of calls) {
+    const { requestBody, responses } = call
+    if (method === 'post')
+      expect([path, requestBody?.content['application/json'].schema.type]).toEqual([path, 'object'])
+    const typed = responses[200]?.content['application/json'].schema.type ?? responses[204]?.description
+    expect([path, typed]).toEqual([path, expect.any(String)])
+    const { status } = await api.call(method.toUpperCase(), path, method === 'post' ? {} : undefined)
+    expect([path, status]).toEqual([path, path.endsWith('/enrol') ? 422 : 401])
+  }
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: the document is looked into at many depths
+function agentPaths(): Record<string, Record<string, any>> {
+  const { paths } = openApiDocument() as { paths: ReturnType<typeof agentPaths> }
+  return Object.fromEntries(Object.entries(paths).filter(([path]) => path.startsWith('/api/v1/agent/')))
+}

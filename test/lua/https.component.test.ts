@@ -39,7 +39,7 @@ async function begin(certificate: string, issuer: string, host = NAME): Promise<
 }
 const says = (text: RegExp) => until(() => text.test(edge.logs()), { what: `a log line like ${text}` })
 
-test('an API reached by name over https, with an issuer that the machine trusts', async () => {
+test('S0-24: an API reached by name over https, with an issuer that the machine trusts', async () => {
   await begin(NAME, NAME)
   await until(() => plane.callsTo('ack').length > 0)
   expect(edge.logs()).toContain('the control plane answers')
