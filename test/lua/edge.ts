@@ -108,7 +108,8 @@ export function settle(root: string): void {
 }
 
 const CAPABILITY = ['--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service']
-const UNPRIVILEGED = [
+/** The words before `nginx`, where we are root. */
+export const UNPRIVILEGED = [
   'setpriv',
   '--reuid',
   'www-data',
