@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -123,12 +123,17 @@ describe('installed and started by the very files', () => {
 
   const log = () => readFileSync(path.join(home, 'nginx/logs/error.log'), 'utf8')
 
-  test.runIf(asRoot)('settings are for root alone, and a second installation keeps them', () => {
-    expect(statSync(path.join(home, 'edge.env')).mode & 0o777).toBe(0o600)
-    writeFileSync(path.join(home, 'edge.env'), 'APP_TOKEN=mine\n')
-    execFileSync(file('install'), [home], { stdio: 'pipe' })
-    expect(readFileSync(path.join(home, 'edge.env'), 'utf8')).toBe('APP_TOKEN=mine\n')
-  })
+  test.runIf(asRoot)(
+    'settings are for root alone; a second installation keeps them, and removes what is gone',
+    () => {
+      writeFileSync(path.join(home, 'nginx/lua/old.lua'), '')
+      expect(statSync(path.join(home, 'edge.env')).mode & 0o777).toBe(0o600)
+      writeFileSync(path.join(home, 'edge.env'), 'APP_TOKEN=mine\n')
+      execFileSync(file('install'), [home], { stdio: 'pipe' })
+      expect(readFileSync(path.join(home, 'edge.env'), 'utf8')).toBe('APP_TOKEN=mine\n')
+      expect(readdirSync(path.join(home, 'nginx/lua'))).toEqual(readdirSync(path.join(ROOT, 'lua')))
+    },
+  )
 
   test.runIf(asRoot)('S0-25: nginx runs as www-data from its first process on, with our Lua', async () => {
     await until(() => existsSync(path.join(home, 'nginx/logs/nginx.pid')), { what: 'nginx to start' })
