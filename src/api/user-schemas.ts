@@ -57,14 +57,8 @@ export const withEnd = (
   { expiresAt, ...user }: z.output<typeof newUser>,
   days: number | null,
   now: Date,
-): NewUser => ({
-  ...user,
-  expiresAt:
-    expiresAt === undefined
-      ? days === null
-        ? null
-        : new Date(now.getTime() + days * 86_400_000)
-      : expiresAt === null
-        ? null
-        : new Date(expiresAt),
-})
+): NewUser => ({ ...user, expiresAt: expiresAt === undefined ? daysFrom(now, days) : asDate(expiresAt) })
+
+const daysFrom = (now: Date, days: number | null): Date | null =>
+  days === null ? null : new Date(now.getTime() + days * 86_400_000)
+const asDate = (text: string | null): Date | null => (text === null ? null : new Date(text))

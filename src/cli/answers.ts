@@ -105,9 +105,12 @@ export const user = z.looseObject({
   expiresAt: time,
   over: z.boolean().default(false),
   traffic: z
-    .looseObject({ up: z.number(), down: z.number(), limit: z.number().nullable() })
-    .default({ up: 0, down: 0, limit: null }),
+    .looseObject({ up: z.number(), down: z.number(), limit: z.number().nullable(), since: text })
+    .default({ up: 0, down: 0, limit: null, since: '' }),
+  total: z.looseObject({ up: z.number(), down: z.number() }).default({ up: 0, down: 0 }),
   devices: z.number().nullable().default(null),
+  lastSeenAt: time.default(null),
+  createdAt: text.default(''),
 })
 export type User = z.output<typeof user>
 

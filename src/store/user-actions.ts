@@ -1,8 +1,9 @@
 import { accessOfUsersChanged, type Statement } from './access.js'
 import type { Db } from './client.js'
+import { sealName } from './new-users.js'
 import type { Sealer } from './seal.js'
 import { hashToken, newToken } from './tokens.js'
-import { amongIds, sealName, type UserView, viewUser, weighTraffic } from './users.js'
+import { amongIds, type UserView, viewUser, weighTraffic } from './users.js'
 
 /** What SQLite can count to: beyond it, it would say "no end". */
 const LAST_MOMENT = '9999-12-31T23:59:59.000+00:00'

@@ -2,11 +2,12 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { testDatabase } from '../../test/support/database.js'
 import { accessSince } from './access.js'
 import { createFleetBook } from './fleet.js'
+import { createUsers } from './new-users.js'
 import { createPlan, deletePlan, getPlan, updatePlan } from './plans.js'
 import { createSealer } from './seal.js'
 import { hashToken } from './tokens.js'
 import { deleteUsers, renewUsers, resetTraffic, rotateToken, switchUsers, tokenOf } from './user-actions.js'
-import { createUsers, getUser, listUsers, type NewUser, type UserView, updateUser } from './users.js'
+import { getUser, listUsers, type NewUser, type UserView, updateUser } from './users.js'
 
 const db = await testDatabase()
 const sealer = createSealer(Buffer.alloc(32, 1))

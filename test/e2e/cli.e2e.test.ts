@@ -88,6 +88,7 @@ test('users are made, changed and removed', async () => {
     expiresAt: null,
   })
   expect((await run('users')).stdout).toMatch(/alice +basic +off +never +0 B \/ 100 GB/)
+  expect((await run('users', 'show', 'alice')).stdout).toMatch(/^devices +3\n/m)
   expect(await json('users', 'enable', 'alice')).toMatchObject({ enabled: true })
   expect(await json('users', 'set', 'alice', '--expires', '1d')).toMatchObject({ enabled: true })
   expect(await json('users', 'renew', 'alice', '--months', '2')).toMatchObject({ enabled: true })

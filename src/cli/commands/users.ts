@@ -51,7 +51,7 @@ function addLooks(users: Command, cli: Cli): void {
   const show = users.command('show <user>').description('show one user, by name or id')
   remote(cli, show, async ({ api, output }, who = '') => {
     const found = await api.get(named('users', await idOf(api, who)), user)
-    output.result(found, table([row(found)], ''))
+    output.result(found, table(details(found), ''))
   })
 }
 
@@ -156,6 +156,18 @@ async function idOf(api: Api, who: string): Promise<string> {
   const [found] = await api.list('/users', user, { name: who }, 1)
   return found?.id ?? who
 }
+
+/** Everything about one user, a line each. */
+const details = (found: User) =>
+  Object.entries({
+    ...row(found),
+    period: `up ${bytes(found.traffic.up)}, down ${bytes(found.traffic.down)}, since ${when(found.traffic.since)}`,
+    ever: `up ${bytes(found.total.up)}, down ${bytes(found.total.down)}`,
+    devices: found.devices ?? 'no limit',
+    note: found.note,
+    seen: when(found.lastSeenAt),
+    created: when(found.createdAt),
+  }).map(([field, value]) => ({ field, value }))
 
 const row = ({ id, name, plan, enabled, over, expiresAt, traffic }: User) => ({
   id,
