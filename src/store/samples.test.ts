@@ -205,6 +205,18 @@ describe('S0-4: users online, data used, connections', () => {
     ])
   })
 
+  test('what was used stays when the nodes are gone', async () => {
+    await db.node.deleteMany()
+    const [fleet] = (await statsOf(db, 'all', one, at(1))).items
+    expect(fleet).toMatchObject({ online: 0, connections: 0, total: { up: 110, down: 220 } })
+    const pools = (await statsOf(db, 'pool', { limit: 9 }, at(1))).items
+    expect(pools.map(pool => [pool.name, pool.total.up])).toEqual([
+      ['edge', 100],
+      ['far', 10],
+      ['plain', 0],
+    ])
+  })
+
   test('a new day and a new month begin at zero', async () => {
     const next = await statsOf(db, 'all', one, new Date('2026-03-02T00:00:01Z'))
     expect(next.items).toMatchObject([{ today: amount(0, 0), month: amount(110, 2) }])

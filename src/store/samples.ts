@@ -20,13 +20,16 @@ export const bucketOf = (at: number, width: Width): number => {
   return seconds - (seconds % width)
 }
 
-/** Which pool, service and fleet each node belongs to: the scopes in which it counts. */
+/** In which scopes each node counts; a pool, service or fleet without a node is there as well, with none. */
 export const MEMBERS = Prisma.raw(`(
   SELECT name AS node, 'node' AS scope, name FROM "Node"
   UNION ALL SELECT name, 'pool', "poolName" FROM "Node"
   UNION ALL SELECT n.name, 'service', p.service FROM "Node" n JOIN "Pool" p ON p.name = n."poolName"
     WHERE p.service IS NOT NULL
-  UNION ALL SELECT name, 'all', 'all' FROM "Node")`)
+  UNION ALL SELECT name, 'all', 'all' FROM "Node"
+  UNION ALL SELECT NULL, 'pool', name FROM "Pool"
+  UNION ALL SELECT NULL, 'service', name FROM "Service"
+  UNION ALL SELECT NULL, 'all', 'all')`)
 
 /** Adds what a node counted (rows of `id, up, down, requests`) to its minute, when `isNew` holds. */
 export const countInSample = (
