@@ -36,7 +36,7 @@ export function renderSingbox(subscription: Subscription): string {
       ],
       final: names.length === 0 ? DIRECT : CHOICE,
       // The names of the edges themselves are asked for outside of the tunnel.
-      default_domain_resolver: 'local',
+      default_domain_resolver: { server: 'local' },
       auto_detect_interface: true,
     },
   }
