@@ -31,7 +31,7 @@ export const producing = (connection: Redis) => ({
  * that is still being made counts as yet to answer, not as away.
  */
 export async function answers(redis: Redis): Promise<boolean> {
-  if (AWAY.has(redis.status)) return false
+  if (isAway(redis)) return false
   const timeout = new Promise<false>(resolve => {
     // A process that was busy for so long has the answer waiting: it is read before the second callback.
     setTimeout(() => setImmediate(() => setImmediate(resolve, false)), 500).unref()
@@ -44,6 +44,9 @@ export async function answers(redis: Redis): Promise<boolean> {
     timeout,
   ])
 }
+
+/** Whether the connection is known to be lost. One that is still being made is not: what it is given waits for it. */
+export const isAway = (redis: Redis): boolean => AWAY.has(redis.status)
 
 const AWAY = new Set(['reconnecting', 'close', 'end'])
 

@@ -2,7 +2,14 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Job, Queue, Worker } from 'bullmq'
 import { createBatcher } from '../core/batcher.js'
 import type { Beat } from '../store/nodes.js'
-import { PREFIX, producerConnection, producing, RUN_RETRY_DELAY, workerConnection } from './connection.js'
+import {
+  isAway,
+  PREFIX,
+  producerConnection,
+  producing,
+  RUN_RETRY_DELAY,
+  workerConnection,
+} from './connection.js'
 
 /** Takes beats in. */
 export interface BeatQueue {
@@ -37,7 +44,7 @@ export function createBeatQueue(redisUrl: string): BeatQueue {
   queue.on('error', () => undefined)
   const send = createBatcher<Beat, undefined>(
     async beats => {
-      if (connection.status !== 'ready') throw new Error('Redis is away')
+      if (isAway(connection)) throw new Error('Redis is away')
       await inTime(queue.add('beats', beats, OPTIONS))
       return new Array(beats.length)
     },
