@@ -127,6 +127,29 @@ export const plan = z.looseObject({
 })
 export type Plan = z.output<typeof plan>
 
+const used = z.looseObject({ up: z.number(), down: z.number() })
+export const stat = z.looseObject({
+  name: text,
+  online: z.number(),
+  devices: z.number(),
+  connections: z.number(),
+  ...{ today: used, month: used, total: used },
+})
+export const usageOf = z.looseObject({
+  from: text,
+  to: text,
+  days: z.array(used.extend({ day: text, node: text, requests: z.number() })),
+})
+const maybe = text.nullable().default(null)
+export const denial = z.looseObject({
+  id: text,
+  at: time,
+  check: text,
+  reason: text,
+  ...{ node: maybe, user: maybe, ip: maybe, path: maybe },
+})
+export type Denial = z.output<typeof denial>
+
 export const service = z.looseObject({
   name: text,
   type: text,

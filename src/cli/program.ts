@@ -13,6 +13,7 @@ import { addPools } from './commands/pools.js'
 import { addRuns } from './commands/runs.js'
 import { addServers } from './commands/servers.js'
 import { addServices } from './commands/services.js'
+import { addStats } from './commands/stats.js'
 import { addUsers } from './commands/users.js'
 import { CliError, EXIT, type ExitCode } from './exit.js'
 import { plain } from './output.js'
@@ -51,6 +52,7 @@ export function createProgram(cli: Cli): Command {
   addRuns(program, cli)
   addUsers(program, cli)
   addPlans(program, cli)
+  addStats(program, cli)
   addAccess(program, cli)
   addServices(program, cli)
   addServers(program, cli)
