@@ -13,8 +13,9 @@ export const requestIds: RequestHandler = (req, res, next) => {
   next()
 }
 
-/** What of a URL may stand in a log: no query, and not the token of a user's link. */
-const loggable = (url: string): string => (url.split('?')[0] ?? '').replace(/^\/sub\/.*/i, '/sub/...')
+/** What of a URL may stand in a log: no query, and no token, not even in a link that was mistyped. */
+const loggable = (url: string): string =>
+  (url.split('?')[0] ?? '').replace(/^\/sub\/.*/i, '/sub/...').replaceAll(/lzr_[\w-]+/g, 'lzr_...')
 
 /** One line a request. Queries, headers and bodies are never logged: that is where the secrets are. */
 export function requestLog(log: Logger): RequestHandler {

@@ -156,6 +156,8 @@ describe('strangers', () => {
     expect((await deliver('x'.repeat(5_000))).status).toBe(404)
     expect((await api.call('POST', `/sub/${token}`)).status).toBe(404)
     expect((await api.call('GET', `/sub/${token}/x`)).status).toBe(404)
+    for (const mistyped of ['/sub//', '//sub/', '/SUB/', '/%73ub/', '/subs/'])
+      await api.call('GET', `${mistyped}${token}`)
     const statuses = new Set<number>()
     for (let guess = 0; guess < 70; guess += 1) statuses.add((await deliver(`lzr_${guess}`)).status)
     expect([...statuses]).toEqual([404, 429])
