@@ -52,14 +52,17 @@ test('the enrolment token is in one file, the private key in one other', () => {
 test.each([
   [2, 2],
   [60, 10],
-])('S0-15: a beat every %d s, usage every %d s; address and threshold of the control plane', (beat, usage) => {
-  const files = edgeFiles(edge({ heartbeatInterval: beat }), sources)
-  const text = files.find(file => file.path.endsWith('/agent.json'))?.content ?? ''
-  expect(JSON.parse(text)).toEqual({
-    ...{ node: 'edge-1', apiBase: 'http://198.18.0.1:8080', enrolmentToken: 'enrolment-token-0001' },
-    ...{ heartbeatInterval: beat, missedBeats: 3, usageInterval: usage },
-  })
-})
+])(
+  'S0-15: a beat every %d s, usage every %d s; address and threshold of the control plane',
+  (beat, usage) => {
+    const files = edgeFiles(edge({ heartbeatInterval: beat }), sources)
+    const text = files.find(file => file.path.endsWith('/agent.json'))?.content ?? ''
+    expect(JSON.parse(text)).toEqual({
+      ...{ node: 'edge-1', apiBase: 'http://198.18.0.1:8080', enrolmentToken: 'enrolment-token-0001' },
+      ...{ heartbeatInterval: beat, missedBeats: 3, usageInterval: usage },
+    })
+  },
+)
 
 test('S0-14: by default serves on 80 and 443, IPv4 and IPv6', () => {
   const conf = edgeFiles(edge(), sources).find(file => file.path.endsWith('/server.conf'))?.content ?? ''

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { Fatal } from '../core/errors.js'
 import type { RemoteFile } from '../ports/ssh.js'
@@ -75,10 +76,17 @@ export function edgeFiles(edge: Edge, { lua, templates }: EdgeSources): RemoteFi
     file('nginx/html/index.html', source('html/index.html')),
     ...Object.entries(lua).map(([name, text]) => file(`nginx/lua/${name}`, text)),
     ...tlsFiles(edge.fqdn, edge.tls),
-    file('v2ray/config.json', renderV2ray({ id: edge.proxyId, closed: [...edge.addresses] }), 0o600),
+    file('v2ray/config.json', v2rayConfig(edge), 0o600),
     file('agent/agent.json', renderAgentJson(edge), 0o600),
   ]
 }
+
+const v2rayConfig = ({ proxyId, resolvers, addresses }: Edge): string =>
+  renderV2ray({
+    ...{ id: proxyId, resolvers: [...resolvers], ipv6: addresses.some(isIPv6) },
+    // No tunnel leads back to the machine.
+    closed: [...addresses],
+  })
 
 /** Certificate and key of an edge, after a look that they belong together and to this name: else `Fatal`. */
 export function tlsFiles(fqdn: string, { chain, privateKey }: TlsPair): RemoteFile[] {

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { allBut } from './cidr.js'
 import { addressSchema, portSchema } from './values.js'
 
-/** Where nginx finds v2ray on an edge, and where v2ray finds itself; all on 127.0.0.1. */
-export const V2RAY_PORTS = { vless: 10801, vmess: 10802, resolved: 10803 }
+/** Where nginx finds v2ray on an edge; both on 127.0.0.1. */
+export const V2RAY_PORTS = { vless: 10801, vmess: 10802 }
 
 /**
  * What no tunnel may lead to: the machine itself, its links, private networks with their management and metadata
@@ -22,7 +23,10 @@ const v2raySchema = z.object({
   id: z.uuid(),
   vlessPort: portSchema.default(V2RAY_PORTS.vless),
   vmessPort: portSchema.default(V2RAY_PORTS.vmess),
-  resolvedPort: portSchema.default(V2RAY_PORTS.resolved),
+  /** The machine's name servers; none: those that the system asks, which v2ray then asks twice for every name. */
+  resolvers: z.array(addressSchema).max(8).default([]),
+  /** Whether the machine reaches anybody by IPv6. */
+  ipv6: z.boolean().default(true),
   /** Closed as well: the machine's own public addresses, which an outer firewall does not guard from inside. */
   closed: z.array(cidr).default([]),
   /** Open although they lie in a closed range. */
@@ -33,45 +37,43 @@ const v2raySchema = z.object({
  * The configuration of an edge's v2ray as JSON text, for v2ray 4.34 and for 5 (`run -c`). VLESS on `/vl`, VMess on
  * `/vm`, both websocket on loopback. Holds the client id: a secret. Throws a `ZodError`.
  *
- * A name is resolved once, and the address that came out goes through the rules again by way of `resolved`: a name
- * that answers differently to the check and to the connection would lead inside.
+ * A name is looked up twice, for the rules and for the connection, and its owner may answer differently: so v2ray
+ * takes no answer at all that leads to a closed address, and remembers those that it takes.
  */
 export function renderV2ray(input: z.input<typeof v2raySchema>): string {
-  const { id, vlessPort, vmessPort, resolvedPort, closed, open } = v2raySchema.parse(input)
-  const vless = { clients: [{ id }], decryption: 'none' }
+  const { id, vlessPort, vmessPort, resolvers, ipv6, closed, open } = v2raySchema.parse(input)
+  const shut = [...CLOSED, ...closed]
+  const expectIPs = [...open, ...allBut(shut, 32), ...(ipv6 ? allBut(shut, 128) : [])]
+  const servers = resolvers.length > 0 ? resolvers : ['localhost']
   const config = {
     log: { access: 'none', error: '', loglevel: 'warning' },
+    dns: {
+      tag: 'dns',
+      servers: servers.map(address => ({ address, port: 53, expectIPs })),
+      queryStrategy: ipv6 ? 'UseIP' : 'UseIPv4',
+    },
     inbounds: [
-      { ...websocket('/vl', vlessPort), tag: 'vless', protocol: 'vless', settings: vless },
+      {
+        ...websocket('/vl', vlessPort),
+        ...{ tag: 'vless', protocol: 'vless', settings: { clients: [{ id }], decryption: 'none' } },
+      },
       {
         ...websocket('/vm', vmessPort),
         ...{ tag: 'vmess', protocol: 'vmess', settings: { clients: [{ id, alterId: 0 }] } },
       },
-      {
-        ...{ tag: 'resolved', listen: '127.0.0.1', port: resolvedPort, protocol: 'socks' },
-        settings: { auth: 'noauth', udp: true, ip: '127.0.0.1' },
-      },
     ],
-    // What no rule lets through goes to the first one.
+    // What no rule lets through goes to the first one: also a name that has no address.
     outbounds: [
       { tag: 'nowhere', protocol: 'blackhole' },
-      { tag: 'direct', protocol: 'freedom' },
-      {
-        ...{ tag: 'resolve', protocol: 'freedom', settings: { domainStrategy: 'UseIP' } },
-        proxySettings: { tag: 'again' },
-      },
-      {
-        ...{ tag: 'again', protocol: 'socks' },
-        settings: { servers: [{ address: '127.0.0.1', port: resolvedPort }] },
-      },
+      { tag: 'direct', protocol: 'freedom', settings: { domainStrategy: ipv6 ? 'UseIP' : 'UseIPv4' } },
     ],
     routing: {
-      domainStrategy: 'AsIs',
+      domainStrategy: 'IPOnDemand',
       rules: [
+        { type: 'field', inboundTag: ['dns'], outboundTag: 'direct' },
         ...(open.length > 0 ? [{ type: 'field', ip: open, outboundTag: 'direct' }] : []),
-        { type: 'field', ip: [...CLOSED, ...closed], outboundTag: 'nowhere' },
+        { type: 'field', ip: shut, outboundTag: 'nowhere' },
         { type: 'field', ip: ANY, outboundTag: 'direct' },
-        { type: 'field', inboundTag: ['vless', 'vmess'], outboundTag: 'resolve' },
       ],
     },
   }
