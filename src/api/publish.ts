@@ -3,6 +3,7 @@ import { RunConflict } from '../queue/engine.js'
 import type { ServiceContent } from '../render/service-schema.js'
 import { hostsOf } from '../store/media-hosts.js'
 import { openRollouts, rolloutNodes } from '../store/rollouts.js'
+import { findRun } from '../store/runs.js'
 import type { ServiceView } from '../store/services.js'
 import { addSnapshot, getSnapshot, type SnapshotView } from '../store/snapshots.js'
 import { type RolloutPlan, rollout, waveSizes } from '../workflows/requests.js'
@@ -51,6 +52,8 @@ export async function publishContent(
       ? latest
       : await addSnapshot(db, { service: service.name, content, actor, note: pace.note, at }, inForce)
   if (inForce) return { snapshot: summaryOf(snapshot), run: null }
+  // Asked again with the same Idempotency-Key after this process died.
+  if (await findRun(db, call.runId)) return { snapshot: summaryOf(snapshot), run: call.runId }
   await cancelOthers(call.deps, service.name)
   const { waves, ignoreErrors, watchSeconds: watch } = pace
   const plan = { service: service.name, snapshot: snapshot.version, ...nodes, waves, ignoreErrors, watch }

@@ -12,8 +12,8 @@ export const configPush = defineJob({
   summary: 'Publishes a configuration for the node and waits until its agent has applied it.',
   queue: 'nodes',
   uses: ['nodes', 'configs'],
-  input: z.object({ node: nodeName, version: z.string() }),
-  output: z.object({ version: z.string(), applied: z.boolean() }),
+  input: z.object({ node: nodeName, version: z.string().nullable() }),
+  output: z.object({ version: z.string().nullable(), applied: z.boolean() }),
   key: input => `push-${input.node}`,
   target: input => input.node,
   retry: { attempts: 2, first: '5s', max: '1m', timeout: '5m' },
@@ -21,7 +21,7 @@ export const configPush = defineJob({
   async run(ctx) {
     const { input, ports } = ctx
     const node = await ports.nodes.get(input.node)
-    if (!node) return { version: input.version, applied: false }
+    if (!node || input.version === null) return { version: input.version, applied: false }
     // Always the latest: of two runs at work on one node, none takes back what the other published.
     const version = (await ports.configs.latest(input.node)) ?? input.version
     if (node.desiredVersion !== version) await publish(ctx, version)

@@ -15,7 +15,8 @@ export const configRender = defineJob({
   queue: 'nodes',
   uses: ['configs', 'nodes', 'services', 'settings'],
   input: z.object({ node: nodeName, wanted: wanted.optional() }),
-  output: z.object({ version: z.string() }),
+  /** Null: the node was removed meanwhile. */
+  output: z.object({ version: z.string().nullable() }),
   key: input => `render-${input.node}`,
   target: input => input.node,
   retry: { attempts: 5, first: '1s', max: '30s', timeout: '1m' },
@@ -25,7 +26,7 @@ export const configRender = defineJob({
     if (input.wanted) await requireNewest(input.wanted, services.newest)
     const node = await nodes.get(input.node)
     const found = node && (await services.rulesFor(input.node, input.wanted ?? null))
-    if (!found) throw new Fatal('node-gone', `${input.node} was removed meanwhile: cancel this run`)
+    if (!found) return { version: null }
     const { service, snapshot, rules } = found
     const template = settings.edgeSources.templates['nginx/server.conf.eta']
     const serverConf = template === undefined ? null : renderServerConf(template, { fqdn: node.fqdn })

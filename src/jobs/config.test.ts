@@ -65,6 +65,14 @@ test('render: a rollout that another one has overtaken takes no node back', asyn
   expect(world.configs.stored.at(-1)).toMatchObject({ snapshot: 3 })
 })
 
+test('render and push: a node that was removed meanwhile holds up nobody', async () => {
+  const { world, push } = await rendered()
+  world.nodes.rows.clear()
+  const { version } = await inWorld(configRender, world).run({ node: 'edge-1' })
+  expect(version).toBeNull()
+  expect(await push.run({ node: 'edge-1', version })).toEqual({ version: null, applied: false })
+})
+
 test('push: publishes, waits for the agent, and is done once it has applied', async () => {
   const { world, version, push } = await rendered()
   await expect(push.run({ node: 'edge-1', version })).rejects.toMatchObject({ name: 'WaitFor' })

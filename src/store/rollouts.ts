@@ -21,8 +21,9 @@ export async function rolloutNodes(
     select: { name: true, state: true },
     orderBy: { name: 'asc' },
   })
-  const names = (dead: boolean) => rows.filter(row => (row.state === 'dead') === dead).map(row => row.name)
-  return { ready: names(false), absent: names(true) }
+  const names = (state: string) => rows.filter(row => row.state === state).map(row => row.name)
+  // What is on its way out proves nothing: it comes last.
+  return { ready: [...names('ready'), ...names('draining')], absent: names('dead') }
 }
 
 /** Ids of the rollouts of a service that have not ended, those that failed and wait for someone included. */

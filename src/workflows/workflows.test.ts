@@ -8,6 +8,7 @@ import type { RunRequest } from '../core/define-schedule.js'
 import { type PlannedStep, planRun } from '../core/plan.js'
 import { createRegistry } from '../core/registry.js'
 import { jobs } from '../jobs/index.js'
+import { loadEdgeSources } from '../main/edge-sources.js'
 import { workflows } from './index.js'
 import { adopt, publish, removeOrphans, renew, resurrect, retire, scaleIn, scaleOut } from './requests.js'
 
@@ -151,6 +152,15 @@ describe('the rest', () => {
     expect((await run(renew({ node: 'edge-1', pool: 'edge', zone: 'lazarus.test', host }))).failed).toBeNull()
     expect(world.certificates.orders).toHaveLength(2)
     expect(world.ssh.commands.at(-1)).toContain('HUP')
+  })
+
+  test('S1-7: the first revision has the server.conf that the deployment wrote: there is nothing to reload', async () => {
+    Object.assign(world.settings, { edgeSources: loadEdgeSources() })
+    await run(scaleOut(POOL, ['edge-1'], OFFERS))
+    const deployed = world.ssh.files.get('/opt/lazarus/nginx/server.conf')?.content
+    expect(deployed).toContain('listen 443')
+    const { content = '{}' } = world.configs.stored.at(-1) ?? {}
+    expect(JSON.parse(content).serverConf).toBe(deployed)
   })
 
   test('a change of rules reaches every node without holding any', async () => {
