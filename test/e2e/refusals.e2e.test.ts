@@ -87,7 +87,7 @@ const rows: Row[] = [
     path: out,
     body: { count: 1, pad: 'x'.repeat(1_100_000) },
     status: 413,
-    says: '1 MB',
+    says: 'too large',
   },
   {
     what: 'no token',
