@@ -5,6 +5,7 @@ ALTER TABLE "ConfigRevision" ADD COLUMN "snapshot" INTEGER;
 -- AlterTable
 ALTER TABLE "Node" ADD COLUMN "accessList" TEXT;
 ALTER TABLE "Node" ADD COLUMN "accessSeq" INTEGER;
+ALTER TABLE "Node" ADD COLUMN "driftAt" DATETIME;
 ALTER TABLE "Node" ADD COLUMN "proxyId" TEXT;
 
 -- AlterTable
@@ -182,57 +183,6 @@ CREATE TABLE "MediaHost" (
     CONSTRAINT "MediaHost_service_fkey" FOREIGN KEY ("service") REFERENCES "Service" ("name") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
--- CreateIndex
-CREATE UNIQUE INDEX "User_name_key" ON "User"("name");
-
--- CreateIndex
-CREATE UNIQUE INDEX "User_tokenHash_key" ON "User"("tokenHash");
-
--- CreateIndex
-CREATE INDEX "User_planName_periodAt_idx" ON "User"("planName", "periodAt");
-
--- CreateIndex
-CREATE INDEX "User_expiredAt_expiresAt_idx" ON "User"("expiredAt", "expiresAt");
-
--- CreateIndex
-CREATE INDEX "UsageDay_day_node_idx" ON "UsageDay"("day", "node");
-
--- CreateIndex
-CREATE INDEX "Session_node_idx" ON "Session"("node");
-
--- CreateIndex
-CREATE INDEX "Session_seenAt_idx" ON "Session"("seenAt");
-
--- CreateIndex
-CREATE INDEX "Denial_at_idx" ON "Denial"("at");
-
--- CreateIndex
-CREATE INDEX "Denial_node_at_idx" ON "Denial"("node", "at");
-
--- CreateIndex
-CREATE INDEX "Denial_user_at_idx" ON "Denial"("user", "at");
-
--- CreateIndex
-CREATE INDEX "Sample_seconds_at_idx" ON "Sample"("seconds", "at");
-
--- CreateIndex
-CREATE UNIQUE INDEX "Snapshot_service_version_key" ON "Snapshot"("service", "version");
-
--- CreateIndex
-CREATE INDEX "ServerEntry_service_host_idx" ON "ServerEntry"("service", "host");
-
--- CreateIndex
-CREATE UNIQUE INDEX "ServerEntry_host_serverName_key" ON "ServerEntry"("host", "serverName");
-
-
--- What were subscriptions are users: names tell them apart now, so all of those who share one get their id appended.
-INSERT INTO "User" ("id", "name", "enabled", "tokenHash", "expiresAt", "expiredAt", "periodAt", "createdAt")
-SELECT "id", CASE WHEN count(*) OVER (PARTITION BY "name") = 1 THEN "name" ELSE "name" || ' ' || "id" END,
-    "enabled", "tokenHash", "expiresAt", "expiredAt", "createdAt", "createdAt"
-FROM "Subscription";
-INSERT INTO "AccessChange" ("tokenHash") SELECT "tokenHash" FROM "User";
-
-DROP TABLE "Subscription";
 -- CreateTable
 CREATE TABLE "LvsCluster" (
     "name" TEXT NOT NULL PRIMARY KEY,
@@ -315,6 +265,48 @@ CREATE TABLE "NginxDomain" (
 );
 
 -- CreateIndex
+CREATE UNIQUE INDEX "User_name_key" ON "User"("name");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "User_tokenHash_key" ON "User"("tokenHash");
+
+-- CreateIndex
+CREATE INDEX "User_planName_periodAt_idx" ON "User"("planName", "periodAt");
+
+-- CreateIndex
+CREATE INDEX "User_expiredAt_expiresAt_idx" ON "User"("expiredAt", "expiresAt");
+
+-- CreateIndex
+CREATE INDEX "UsageDay_day_node_idx" ON "UsageDay"("day", "node");
+
+-- CreateIndex
+CREATE INDEX "Session_node_idx" ON "Session"("node");
+
+-- CreateIndex
+CREATE INDEX "Session_seenAt_idx" ON "Session"("seenAt");
+
+-- CreateIndex
+CREATE INDEX "Denial_at_idx" ON "Denial"("at");
+
+-- CreateIndex
+CREATE INDEX "Denial_node_at_idx" ON "Denial"("node", "at");
+
+-- CreateIndex
+CREATE INDEX "Denial_user_at_idx" ON "Denial"("user", "at");
+
+-- CreateIndex
+CREATE INDEX "Sample_seconds_at_idx" ON "Sample"("seconds", "at");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Snapshot_service_version_key" ON "Snapshot"("service", "version");
+
+-- CreateIndex
+CREATE INDEX "ServerEntry_service_host_idx" ON "ServerEntry"("service", "host");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "ServerEntry_host_serverName_key" ON "ServerEntry"("host", "serverName");
+
+-- CreateIndex
 CREATE UNIQUE INDEX "LvsBalancer_routerid_key" ON "LvsBalancer"("routerid");
 
 -- CreateIndex
@@ -326,3 +318,12 @@ CREATE INDEX "LvsVip_clusterName_position_idx" ON "LvsVip"("clusterName", "posit
 -- CreateIndex
 CREATE INDEX "LvsHost_host_idx" ON "LvsHost"("host");
 
+
+-- What were subscriptions are users: names tell them apart now, so all of those who share one get their id appended.
+INSERT INTO "User" ("id", "name", "enabled", "tokenHash", "expiresAt", "expiredAt", "periodAt", "createdAt")
+SELECT "id", CASE WHEN count(*) OVER (PARTITION BY "name") = 1 THEN "name" ELSE "name" || ' ' || "id" END,
+    "enabled", "tokenHash", "expiresAt", "expiredAt", "createdAt", "createdAt"
+FROM "Subscription";
+INSERT INTO "AccessChange" ("tokenHash") SELECT "tokenHash" FROM "User";
+
+DROP TABLE "Subscription";
