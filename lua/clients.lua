@@ -30,14 +30,14 @@ _M.COMMON = {
     {
         name = "jellyfin",
         userAgent = [[(?i)jellyfin|findroid|swiftfin|streamyfin]],
-        version = [[(?i)(?:jellyfin[\w ]*|findroid|swiftfin|streamyfin)[/ -]v?(\d+(?:\.\d+)*)]],
+        version = [[(?i)(?:jellyfin|findroid|swiftfin|streamyfin)[\w .-]*?[/ ]v?(\d+(?:\.\d+)*)]],
         tokens = EMBY_TOKENS,
         device = EMBY_DEVICES,
     },
     {
         name = "emby",
         userAgent = [[(?i)\bemby|mediabrowser|\binfuse\b]],
-        version = [[(?i)(?:emby[\w ]*|mediabrowser|infuse(?:-direct)?)[/ -]v?(\d+(?:\.\d+)*)]],
+        version = [[(?i)(?:\bemby|mediabrowser|\binfuse)[\w .-]*?[/ ]v?(\d+(?:\.\d+)*)]],
         tokens = EMBY_TOKENS,
         device = EMBY_DEVICES,
     },

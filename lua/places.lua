@@ -45,23 +45,28 @@ local function in_query(name)
 end
 
 -- Media clients put several values into one header: `MediaBrowser Client="..", DeviceId="..", Token=".."`.
-local function value_of(header, parameter)
+local function value_of(header, parameter, is_plain)
     local scheme = match(header, "^(%a+) ")
     if scheme == "MediaBrowser" or scheme == "Emby" then
         return match(header, '[ ,]' .. parameter .. '="([^"]*)"')
     end
-    return match(header, "^[Bb]earer +(.*)$") or header
+    return is_plain and (match(header, "^[Bb]earer +(.*)$") or header) or nil
 end
 
 local function in_header(name, parameter)
     name = lower(name)
+    -- What stands alone in such a header is a token: not to be taken for a device's id.
+    local is_plain = parameter == "Token" or not find(name, "authorization$")
     return function()
         local headers, err = get_headers(MAX_HEADERS)
         if err then
             return false
         end
         local value = one(headers, name)
-        return value and value_of(value, parameter) or value
+        if not value then
+            return value
+        end
+        return value_of(value, parameter, is_plain)
     end
 end
 

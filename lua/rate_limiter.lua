@@ -143,6 +143,9 @@ function _M.quota(user, quotas)
         return nil, "the requests of the day are used up", until_tomorrow(now.at)
     end
     if month and not count_request(user, quotas.requestsPerMonth, month, now.month, MONTH_SECONDS) then
+        if day then
+            dict:incr(REQUESTS .. user .. "|" .. now.day, -1)
+        end
         return nil, "the requests of the month are used up", until_next_month(now.at)
     end
     return true
