@@ -46,8 +46,8 @@ export interface ServiceBook {
   denials(nodes: readonly string[], from: Date, to: Date): Promise<{ requests: number; denied: number }>
   /** A rollout has reached every node: its snapshot is in force, and good. */
   settle(service: string, snapshot: number, at: Date): Promise<void>
-  /** Ready nodes that have drifted since `before` or longer, and that no run is about to bring up to date. */
-  drifting(before: Date): Promise<DriftingNode[]>
+  /** Ready nodes seen to have drifted since `before` or longer, and that no run is about to bring up to date. */
+  drifting(now: Date, before: Date): Promise<DriftingNode[]>
   /** Media hosts whose agent asks, but that have not applied what changed before `before`. */
   driftingHosts(before: Date): Promise<DriftingHost[]>
   /** Calls the current snapshots good that every media host has applied. */

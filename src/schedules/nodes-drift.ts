@@ -23,7 +23,7 @@ export const nodesDrift = defineSchedule({
     const ago = (ms: number) => new Date(now.getTime() - ms)
     const grace = Math.max(LEAST_GRACE, settings.heartbeatInterval * settings.missedBeats * 1000)
     await services.settleHosts(now)
-    const nodes = await services.drifting(ago(grace))
+    const nodes = await services.drifting(now, ago(grace))
     for (const node of nodes) await tellNode(ctx, node)
     const hosts = await services.driftingHosts(ago(HOST_GRACE))
     for (const { service, host, version, error } of hosts)

@@ -76,16 +76,30 @@ describe('the rules of a node', () => {
 })
 
 describe('drift', () => {
-  const drifting = () => book.drifting(later(1))
+  /** Looked at twice: what differs at the first look counts at the second. */
+  const drifting = async () => {
+    await book.drifting(NOW, new Date(0))
+    return book.drifting(later(60), later(30))
+  }
 
   test('is what a node reports, a while after it should be otherwise', async () => {
     const version = await given('one', null)
     expect(await drifting()).toEqual([])
     await db.node.updateMany({ data: { configVersion: 'other' } })
     expect(await drifting()).toEqual([{ node: 'edge-1', desired: version, reported: 'other', stale: false }])
-    expect(await book.drifting(NOW)).toEqual([])
     await db.node.updateMany({ data: { state: 'dead' } })
     expect(await drifting()).toEqual([])
+  })
+
+  test('is not what lasts for a moment only, as when an agent starts again', async () => {
+    const version = await given('one', null, { configVersion: null })
+    expect(await book.drifting(NOW, later(-30))).toEqual([])
+    expect(await book.drifting(later(20), later(-10))).toEqual([])
+    await db.node.updateMany({ data: { configVersion: version } })
+    expect(await book.drifting(later(30), NOW)).toEqual([])
+    await db.node.updateMany({ data: { configVersion: null } })
+    expect(await book.drifting(later(40), later(10))).toEqual([])
+    expect(await book.drifting(later(70), later(40))).toHaveLength(1)
   })
 
   test('is a node that missed a snapshot, or whose pool has another service now', async () => {

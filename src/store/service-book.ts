@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ServiceBook } from '../ports/services.js'
 import type { Db } from './client.js'
+import { Prisma } from './generated/client.js'
 import { settleSnapshot } from './snapshots.js'
 
 const number = z.union([z.number(), z.bigint()]).transform(Number)
@@ -22,7 +23,7 @@ export function createServiceBook(db: Db): ServiceBook {
       }),
     denials: (nodes, from, to) => denials(db, nodes, from, to),
     settle: (service, snapshot, at) => settleSnapshot(db, service, snapshot, at),
-    drifting: before => drifting(db, before),
+    drifting: (now, before) => drifting(db, now, before),
     driftingHosts: before => driftingHosts(db, before),
     async settleHosts(at) {
       await db.$executeRaw`UPDATE "Snapshot" SET "goodAt" = ${at} WHERE "goodAt" IS NULL
@@ -81,20 +82,27 @@ const driftRow = z.object({
   stale: number.transform(Boolean),
 })
 
-/** A run that failed and waits for its operator counts as at work: what it left behind is theirs to decide. */
-async function drifting(db: Db, before: Date): ReturnType<ServiceBook['drifting']> {
-  const rows = await db.$queryRaw<unknown[]>`
-    SELECT d.node, d.desired, d.reported, d.stale FROM (
-      SELECT n.name AS node, n."desiredVersion" AS desired, n."configVersion" AS reported,
-        r.service IS NOT o.service OR (s.current IS NOT NULL AND coalesce(r.snapshot, 0) < s.current) AS stale
-      FROM "Node" n JOIN "Pool" o ON o.name = n."poolName"
-      JOIN "ConfigRevision" r ON r.node = n.name AND r.version = n."desiredVersion"
-      LEFT JOIN "Service" s ON s.name = o.service
-      WHERE n.state = 'ready' AND r."createdAt" < ${before}) d
-    WHERE (d.reported IS NOT d.desired OR d.stale)
-      AND NOT EXISTS (SELECT 1 FROM "Step" t JOIN "Run" u ON u.id = t."runId"
-        WHERE t.key = 'push-' || d.node AND t.kind = u.direction AND t.status <> 'succeeded' AND u."endedAt" IS NULL)
-    ORDER BY d.node`
+// A run that failed and waits for its operator counts as at work: what it left behind is theirs to decide. A node ahead
+// of what is in force is where such a run left it.
+const DRIFT = Prisma.sql`(
+  SELECT n.name AS node, n."desiredVersion" AS desired, n."configVersion" AS reported,
+    r.service IS NOT o.service OR (s.current IS NOT NULL AND coalesce(r.snapshot, 0) < s.current) AS stale
+  FROM "Node" n JOIN "Pool" o ON o.name = n."poolName"
+  JOIN "ConfigRevision" r ON r.node = n.name AND r.version = n."desiredVersion"
+  LEFT JOIN "Service" s ON s.name = o.service
+  WHERE n.state = 'ready' AND NOT EXISTS (SELECT 1 FROM "Step" t JOIN "Run" u ON u.id = t."runId"
+    WHERE t.key = 'push-' || n.name AND t.kind = u.direction AND t.status <> 'succeeded' AND u."endedAt" IS NULL))`
+
+/** Notes first who differs since when: a node that has just started again reports nothing for a moment. */
+async function drifting(db: Db, now: Date, before: Date): ReturnType<ServiceBook['drifting']> {
+  const differs = Prisma.sql`SELECT node FROM ${DRIFT} d WHERE d.reported IS NOT d.desired OR d.stale`
+  const [, , rows] = await db.$transaction([
+    db.$executeRaw`UPDATE "Node" SET "driftAt" = NULL WHERE "driftAt" IS NOT NULL AND name NOT IN (${differs})`,
+    db.$executeRaw`UPDATE "Node" SET "driftAt" = ${now} WHERE "driftAt" IS NULL AND name IN (${differs})`,
+    db.$queryRaw<unknown[]>`
+      SELECT d.node, d.desired, d.reported, d.stale FROM ${DRIFT} d JOIN "Node" n ON n.name = d.node
+      WHERE n."driftAt" <= ${before} ORDER BY d.node`,
+  ])
   return z.array(driftRow).parse(rows)
 }
 

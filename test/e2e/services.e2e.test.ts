@@ -84,8 +84,8 @@ test('a node that has something else than it should is found, told of, and put r
     // As after a restored backup: the plane believes in a version that the node never heard of.
     const [node] = await db.$queryRaw<{ version: string }[]>`
       SELECT version FROM "ConfigRevision" WHERE node = 'edge-2' ORDER BY rowid LIMIT 1`
-    await db.$executeRaw`UPDATE "Node" SET "desiredVersion" = ${node?.version} WHERE name = 'edge-2'`
-    await db.$executeRaw`UPDATE "ConfigRevision" SET "createdAt" = '2020-01-01T00:00:00.000+00:00'`
+    await db.$executeRaw`UPDATE "Node" SET "desiredVersion" = ${node?.version}, "driftAt" = ${new Date(0)}
+      WHERE name = 'edge-2'`
     await until(
       async () => {
         const edge = (await world.nodes()).find(each => each.name === 'edge-2')
