@@ -72,6 +72,7 @@ export const pool = z.looseObject({
   locations: z.array(text).default([]),
   image: text.default(''),
   resurrect: z.boolean().default(true),
+  service: text.nullable().default(null),
 })
 
 export const node = z.looseObject({

@@ -24,13 +24,14 @@ export function addPools(program: Command, cli: Cli): void {
     pools.command('list', { isDefault: true }).description('list the pools'),
     async ({ api, output }) => {
       const items = await api.list('/pools', pool)
-      const rows = items.map(({ name, zone, types, locations, image, resurrect }) => ({
+      const rows = items.map(({ name, zone, types, locations, image, resurrect, service }) => ({
         name,
         zone,
         types,
         locations,
         image,
         resurrect,
+        service,
       }))
       output.result(items, table(rows, 'no pools yet: lazarus pools create edge'))
     },
