@@ -154,7 +154,7 @@ def ps(project, path, options):
 
 
 def describe(service):
-    state = service.state()
+    state, status = service.state(), service.status() or {}
     return {
         "Name": service.container,
         "Service": service.name,
@@ -162,7 +162,7 @@ def describe(service):
         "State": state,
         "Status": "Up" if state == "running" else "Restarting",
         "Health": "",
-        "ExitCode": (service.status() or {}).get("code", 0),
+        "ExitCode": 0 if state == "running" else status.get("code", 0),
     }
 
 

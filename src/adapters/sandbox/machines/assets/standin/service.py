@@ -28,7 +28,9 @@ class Service:
         self.definition = json.dumps(spec, sort_keys=True)
 
     def status(self):
-        """What the supervisor last wrote: {supervisor, pid, since, definition, restarts, code}, or None."""
+        """What the supervisor last wrote: {supervisor, pid, since, definition, restarts, code}, or None.
+
+        `code` is that of the last end, 0 before the first."""
         try:
             with open(self.pidfile) as file:
                 status = json.load(file)
@@ -128,9 +130,9 @@ def supervise(service, done):
         os.dup2(file, stream)
     os.close(log.pipe)
     os.chdir("/")
-    stopping, child, restarts = [], None, 0
+    stopping, child, restarts, code = [], None, 0, 0
 
-    def note(pid, code=0):
+    def note(pid):
         status = {"supervisor": os.getpid(), "pid": pid, "since": time.time(), "restarts": restarts}
         with open(service.pidfile + ".new", "w") as file:
             json.dump({**status, "definition": service.definition, "code": code}, file)
@@ -169,7 +171,7 @@ def supervise(service, done):
             if stopping or service.spec.get("restart", "no") in ("no", False):
                 break
             restarts += 1
-            note(0, code)
+            note(0)
             lived = time.monotonic() - begun
             time.sleep(0.1 if lived > 10 else min(10, 0.1 * 2 ** min(restarts, 7)))
     except Stopped:
