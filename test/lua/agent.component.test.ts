@@ -230,6 +230,29 @@ test('S0-13: a control plane away: served until the threshold, denied after it, 
   await logs('the gate is open')
 })
 
+test.each([{ mode: 'allow' }, { mode: 'stale', seconds: 3600 }])(
+  'S0-12: under fail mode %j a silent control plane denies nobody, but a restart denies all until the first pull',
+  async failMode => {
+    plane = await startControlPlane()
+    plane.setUsers({ [hash(GOOD)]: ['u-good', 0, 0, 'ok'] })
+    plane.configure('v1', { rules: { failMode } })
+    edge = await startEdge({ apiBase: plane.url })
+    await opens()
+    await ackOf('v1')
+    plane.away = true
+    const from = Date.now()
+    // The window is interval x missed beats and a second: 1.6 s.
+    await until(async () => (await edge.get(`/?token=${GOOD}`)) === 200 && Date.now() - from > 2_500)
+    await edge.stop()
+    await edge.start()
+    expect(await edge.get(`/?token=${GOOD}`)).toBe(403)
+    await logs('the gate is closed')
+    expect(await edge.get(`/?token=${GOOD}`)).toBe(403)
+    plane.away = false
+    await opens()
+  },
+)
+
 test('a control plane that hangs does not hold the gate open', async () => {
   await begin()
   await opens()

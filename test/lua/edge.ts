@@ -61,7 +61,8 @@ export function selfSigned(name: string): TlsPair {
 
 /**
  * Lays out an edge in a folder of its own, as a deployment does. `issuers`: PEM of those that an https API needs;
- * `resolverPort`: where the resolver 127.0.0.1 listens instead of port 53; `settings`: more for `agent.json`.
+ * `resolverPort`: where the resolver 127.0.0.1 listens instead of port 53; `settings`: more for `agent.json`;
+ * `env`: more for nginx's environment.
  */
 export async function layOut(
   over: Partial<Edge> & { apiBase: string },
@@ -69,7 +70,7 @@ export async function layOut(
     issuers,
     resolverPort = 53,
     settings = {},
-  }: { issuers?: string; resolverPort?: number; settings?: object } = {},
+  }: { issuers?: string; resolverPort?: number; settings?: object; env?: Record<string, string> } = {},
 ): Promise<{ root: string; edge: Edge }> {
   const fqdn = over.fqdn ?? 'edge-1.edge.lazarus.test'
   const edge: Edge = {
@@ -171,7 +172,8 @@ export async function startEdge(...what: Parameters<typeof layOut>): Promise<Run
     pid: () => nginx?.pid ?? 0,
     start: async () => {
       const argv = ['-p', `${root}/nginx/`, '-c', 'nginx.conf', '-g', `${LOAD} daemon off;`]
-      nginx = spawn(...nginxArgv(...argv), { stdio: ['ignore', 'pipe', 'pipe'] })
+      const env = { ...process.env, ...what[1]?.env }
+      nginx = spawn(...nginxArgv(...argv), { env, stdio: ['ignore', 'pipe', 'pipe'] })
       const collect = (part: Buffer) => {
         streams += part.toString()
       }
