@@ -7,7 +7,7 @@ const REST = ['/usr/bin/node', '/opt/lazarus/hcloud-rest.mjs']
 const ref = (name: string) => `$\{${name}}`
 const read = (variant: Parameters<typeof synthesize>[0]) => JSON.parse(synthesize(variant, REST))
 
-describe('machine stack', () => {
+describe('S0-6: machine stack', () => {
   it('is the same text every time, so that one init serves every machine', () => {
     expect(synthesize('plugin', REST)).toBe(synthesize('plugin', REST))
   })
