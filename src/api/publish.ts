@@ -44,20 +44,20 @@ export async function publishContent(
   const inForce = nodes.ready.length + nodes.absent.length === 0
   const latest = service.latest === null ? null : await getSnapshot(db, service.name, service.latest)
   const same = latest !== null && JSON.stringify(latest.content) === JSON.stringify(content)
-  if (same && service.current === service.latest) return { snapshot: summaryOf(latest), run: null }
+  if (same && service.current === service.latest) return unneeded(latest)
   const at = ports.clock.now()
   const { name: actor } = call.caller
   const snapshot =
     same && !inForce
       ? latest
       : await addSnapshot(db, { service: service.name, content, actor, note: pace.note, at }, inForce)
-  if (inForce) return { snapshot: summaryOf(snapshot), run: null }
+  if (inForce) return unneeded(snapshot)
   // Asked again with the same Idempotency-Key after this process died.
-  if (await findRun(db, call.runId)) return { snapshot: summaryOf(snapshot), run: call.runId }
+  if (await findRun(db, call.runId)) return under(snapshot, call.runId)
   await cancelOthers(call.deps, service.name)
   const { waves, ignoreErrors, watchSeconds: watch } = pace
   const plan = { service: service.name, snapshot: snapshot.version, ...nodes, waves, ignoreErrors, watch }
-  return { snapshot: summaryOf(snapshot), run: await start(call, plan) }
+  return under(snapshot, await start(call, plan))
 }
 
 /** A rollout at work, or one that failed and waits: what it did so far stays, and the new one goes on from there. */
@@ -79,4 +79,12 @@ async function start({ deps, caller, runId }: AnyCall, plan: RolloutPlan): Promi
   }
 }
 
+const unneeded = (snapshot: SnapshotView) => ({
+  ...{ snapshot: summaryOf(snapshot), run: null },
+  rollout: 'not-needed' as const,
+})
+const under = (snapshot: SnapshotView, run: string | null) => ({
+  ...{ snapshot: summaryOf(snapshot), run },
+  rollout: run === null ? ('not-started' as const) : ('started' as const),
+})
 const summaryOf = ({ content: _, ...summary }: SnapshotView) => summary

@@ -49,7 +49,12 @@ export const differenceView = z.object({
 
 export const publishedView = z.object({
   snapshot: snapshotSummary,
-  run: z.string().nullable().describe('the rollout; null where no node has to follow, and for media hosts'),
+  run: z.string().nullable().describe('the run that rolls it out'),
+  rollout: z
+    .enum(['started', 'not-needed', 'not-started'])
+    .describe(
+      'not-needed: no node has to follow, media hosts pull; not-started: Redis went away, publish again',
+    ),
 })
 
 export const publishPreview = differenceView.extend({

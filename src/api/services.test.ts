@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { startApi } from '../../test/support/api.js'
+import { QueueUnavailable } from '../queue/engine.js'
 import { rulesSchema } from '../render/service-schema.js'
 import { createServiceBook } from '../store/service-book.js'
 
@@ -231,6 +232,19 @@ describe('publishing', () => {
     expect(body.unified).toContain('-      "query:a"\n+      "query:b"')
     expect((await get()).body.latest).toBe(1)
     expect(api.engine.started).toHaveLength(1)
+  })
+
+  test('Redis goes away at the last moment: the snapshot is there, and publishing again rolls it out', async () => {
+    await create()
+    await fleet(1)
+    const { start } = api.engine
+    api.engine.start = async () => {
+      throw new QueueUnavailable()
+    }
+    const { body } = await publish()
+    api.engine.start = start
+    expect(body).toMatchObject({ snapshot: { version: 1 }, run: null, rollout: 'not-started' })
+    expect((await publish()).body).toMatchObject({ snapshot: { version: 1 }, rollout: 'started' })
   })
 
   test('Redis away: nothing is made', async () => {

@@ -167,7 +167,7 @@ export const snapshot = z.looseObject({
   createdAt: text,
   goodAt: time,
 })
-export const published = z.looseObject({ snapshot, run: text.nullable() })
+export const published = z.looseObject({ snapshot, run: text.nullable(), rollout: text })
 export const difference = z.looseObject({ unified: text })
 
 /** What a dry run of a publication answers. */

@@ -137,7 +137,13 @@ async function roll(
   body: object,
 ): Promise<void> {
   const answer = await api.send('POST', path, published, { body })
-  const { run, snapshot } = answer
+  const { run, snapshot, rollout } = answer
+  if (rollout === 'not-started')
+    throw new CliError(
+      EXIT.failed,
+      rollout,
+      `version ${snapshot.version} is stored, but Redis went away before its rollout began: publish again`,
+    )
   if (run === null)
     return output.result(answer, `version ${snapshot.version} is published; no rollout was needed`)
   if (!options.wait)
