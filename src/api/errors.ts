@@ -10,7 +10,6 @@ const PARSER: Record<string, [number, string, string]> = {
     'malformed-json',
     'The body is not valid JSON: check quotes, commas and braces.',
   ],
-  'entity.too.large': [413, 'body-too-large', 'The body is too large: send less at once.'],
   'encoding.unsupported': [415, 'unsupported-encoding', 'Send the body plain or compressed with gzip.'],
   'charset.unsupported': [415, 'unsupported-charset', 'Send the body in UTF-8.'],
   'request.size.invalid': [400, 'incomplete-body', 'The body is shorter or longer than Content-Length says.'],
@@ -64,8 +63,10 @@ function providerFailed(error: PortError): Problem {
 
 function fromParser(error: unknown): Problem | undefined {
   if (!(error instanceof Error)) return undefined
-  const known = 'type' in error ? PARSER[String(error.type)] : undefined
+  const type = 'type' in error ? String(error.type) : ''
+  const known = PARSER[type]
   if (known) return new Problem(...known)
+  if (type === 'entity.too.large') return tooLarge(error)
   // Express throws this for a path such as /%zz.
   if (error instanceof URIError)
     return new Problem(400, 'malformed-path', 'The path is not valid percent-encoding.')
@@ -74,6 +75,15 @@ function fromParser(error: unknown): Problem | undefined {
     return new Problem(status, 'bad-request', error.message)
   return undefined
 }
+
+/** How much a route takes in differs: the parser says where it stopped, in bytes. */
+function tooLarge(error: { limit?: unknown }): Problem {
+  const limit = Number(error.limit)
+  const most = limit >= MEGABYTE ? `${Math.floor(limit / MEGABYTE)} MB` : `${Math.floor(limit / 1024)} KB`
+  return new Problem(413, 'body-too-large', `The body is too large: at most ${most} at once.`)
+}
+
+const MEGABYTE = 1024 * 1024
 
 const fromStorage = (error: unknown): Problem | undefined =>
   FULL.test(messageOf(error))
