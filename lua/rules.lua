@@ -272,7 +272,7 @@ local compiled, compiled_version, tried
 function _M.current()
     local version = cache:get("rules_version")
     if not tried or version ~= compiled_version then
-        local document = version == nil and {} or cjson.decode(cache:get("rules") or "")
+        local document = cjson.decode(cache:get("rules") or "")
         local ok, rules = pcall(_M.compile, document)
         compiled, compiled_version, tried = ok and rules or nil, version, true
     end

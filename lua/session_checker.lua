@@ -49,7 +49,8 @@ end
 
 local function kick(user, record, device)
     record.devices[device] = nil
-    store:set(kick_key(user, device), true, records.TTL)
+    -- Marks of one user must not crowd out the sessions of others.
+    store:safe_set(kick_key(user, device), true, records.TTL)
     store:incr("kicks", 1, 0)
     store:incr("changes", 1, 0)
 end
@@ -111,7 +112,7 @@ local function admit(user, device, client, max, on_exceed, count)
         elseif surplus > 0 and max then
             return nil, "too many devices at once"
         elseif surplus > 0 then
-            return nil, "unlisted"
+            return nil, "too many devices to note"
         end
         session = { client = client, since = floor(now()), workers = {} }
         record.devices[device] = session
@@ -132,10 +133,6 @@ local function try(user, device, client, max, on_exceed)
     end
     local ok, reason = admit(user, device, client, max, on_exceed, (held and held.count or 0) + 1)
     records.unlock(user)
-    if not ok and reason == "unlisted" then
-        -- Nothing limits this user, so nobody has to know of one device more.
-        return true
-    end
     return ok, reason
 end
 
@@ -192,6 +189,10 @@ function _M.enter(user, device, client, max, on_exceed)
     local ok, reason = try(user, device, client, max, on_exceed)
     if not ok and reason ~= "busy" and max and on_exceed == "queue" then
         ok, reason = wait_in_queue(user, device, client, max)
+    end
+    if not ok and not max then
+        -- Nothing limits this user: that there is no room to note one device more is no reason to refuse it.
+        return true
     end
     if not ok then
         return nil, reason

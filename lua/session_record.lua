@@ -22,7 +22,7 @@ local _M = { TTL = TTL }
 function _M.lock(user, patient)
     local key = "l|" .. user
     for turn = 1, SPINS do
-        if store:add(key, true, LOCK) then
+        if store:safe_add(key, true, LOCK) then
             return true
         end
         if patient and turn % 20 == 0 then

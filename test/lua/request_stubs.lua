@@ -63,6 +63,9 @@ function _M.dict(room)
         end
         return ok, err
     end
+    function dict.safe_add(self, key, value, seconds)
+        return self:add(key, value, seconds)
+    end
     function dict.incr(self, key, by, from, seconds)
         local isNew = self:get(key) == nil
         if isNew and not from then

@@ -36,6 +36,14 @@ describe("session checker", function()
         assert.equal(64, #checker.list())
     end)
 
+    it("no room in the shared dict refuses only those whom something limits", function()
+        ngx.shared.session_store.safe_set = function()
+            return nil, "no memory"
+        end
+        assert.is_true(checker.enter("u", "a", nil, 0, "reject"))
+        assert.is_nil((checker.enter("u", "a", nil, 2, "reject")))
+    end)
+
     it("S1-13: a device is gone 90 seconds after its last sign of life", function()
         checker.enter("u", "a", nil, 1, "reject")
         checker.leave("u", "a")
