@@ -77,8 +77,8 @@ function fromParser(error: unknown): Problem | undefined {
 }
 
 /** How much a route takes in differs: the parser says where it stopped, in bytes. */
-function tooLarge(error: { limit?: unknown }): Problem {
-  const limit = Number(error.limit)
+function tooLarge(error: Error): Problem {
+  const limit = 'limit' in error ? Number(error.limit) : 0
   const most = limit >= MEGABYTE ? `${Math.floor(limit / MEGABYTE)} MB` : `${Math.floor(limit / 1024)} KB`
   return new Problem(413, 'body-too-large', `The body is too large: at most ${most} at once.`)
 }
