@@ -317,6 +317,28 @@ test('shutdown in mid-step is not a failure: the next worker does the step', asy
   expect(run.steps.find(step => step.id === 'a')?.attempts).toBe(1)
 })
 
+test('a process that was frozen for longer than its lease does not do a step twice at once', async () => {
+  let release = () => undefined as unknown
+  const held = new Promise<void>(resolve => (release = resolve))
+  world.behave.set('a', () => held)
+  await work4ever()
+  const run = await start('test.diamond', { tag: 'x' })
+  const step = `${run}.a`
+  await until(() => world.log.includes('a begins'))
+  const queue = engine.queues().find(each => each.name === 'nodes')
+  for (const jobId of ['again-1', 'again-2', 'again-3']) {
+    // The store believes the lease no longer, and the queue hands the step out anew.
+    await db.step.update({ where: { id: step }, data: { leaseUntil: 0 } })
+    await queue?.add('test.work', { run, step, wakes: [] }, { jobId })
+    await until(async () => (await queue?.getJobState(jobId)) === 'delayed', {
+      what: 'the job to be put off',
+    })
+  }
+  expect(world.log).toEqual(['a begins'])
+  release()
+  await ended(run, 'succeeded')
+})
+
 test('a step that does not end in time is a failure with code timeout', async () => {
   world.behave.set(
     'a',

@@ -9,7 +9,9 @@ export interface Lease {
 
 /** The steps that run in this process. While one runs, its lease in the store is prolonged. */
 export interface Leases {
-  hold(step: string, run: string): Lease
+  hold(step: string): Lease
+  /** Whether the step runs in this process. */
+  holds(step: string): boolean
   release(step: string): void
   /** Tells every step to stop. */
   stopAll(why: 'shutdown'): void
@@ -34,6 +36,7 @@ export function createLeases(journal: Journal, interval: number, warn: (message:
       held.set(step, controller)
       return { signal: controller.signal, stop: reason => controller.abort(reason) }
     },
+    holds: step => held.has(step),
     release: step => void held.delete(step),
     stopAll(why) {
       for (const controller of held.values()) controller.abort(new Stop(why))

@@ -7,7 +7,7 @@ import type { Registry } from '../core/registry.js'
 import type { Ports } from '../ports/index.js'
 import type { BegunStep, Journal } from '../store/journal.js'
 import { ASLEEP, type StepJobData } from './flow.js'
-import type { Leases } from './leases.js'
+import type { Lease, Leases } from './leases.js'
 import { judge, Stop } from './outcome.js'
 
 export interface RunnerParts {
@@ -35,9 +35,14 @@ interface Attempt {
 /** How long a job may take to notice that it was told to stop, milliseconds. */
 const GRACE = 20_000
 
+/** After how long at most a job looks again that found its key held, milliseconds. */
+const HELD = 500
+
 /** The processor of every step job: begin, run, judge, record, wake. Nothing that a job throws is lost. */
 export function createRunner(parts: RunnerParts) {
   return async function process(job: StepJob, token = ''): Promise<unknown> {
+    // A process that was frozen for longer than its lease is given its own step again, while that goes on.
+    if (parts.leases.holds(job.data.step)) return sleep(job, token, HELD)
     const begin = await parts.journal.begin(job.data.step)
     switch (begin.outcome) {
       case 'done':
@@ -46,7 +51,7 @@ export function createRunner(parts: RunnerParts) {
       case 'off':
         return { skipped: 'the run has ended or turned around' }
       case 'busy':
-        return sleep(job, token, Math.min(begin.until - Date.now(), 500))
+        return sleep(job, token, Math.min(begin.until - Date.now(), HELD))
       case 'blocked':
         return sleepUntilWoken(parts, job, token)
       case 'begun':
@@ -61,7 +66,15 @@ export function createRunner(parts: RunnerParts) {
 }
 
 async function attempt(parts: RunnerParts, at: Attempt): Promise<unknown> {
-  const lease = parts.leases.hold(at.step.id, at.step.runId)
+  const lease = parts.leases.hold(at.step.id)
+  try {
+    return await carryOut(parts, at, lease)
+  } finally {
+    parts.leases.release(at.step.id)
+  }
+}
+
+async function carryOut(parts: RunnerParts, at: Attempt, lease: Lease): Promise<unknown> {
   const timer = setTimeout(() => lease.stop(new Stop('timeout')), remaining(at))
   const side = sideEffects(parts, at)
   let output: unknown
@@ -72,7 +85,6 @@ async function attempt(parts: RunnerParts, at: Attempt): Promise<unknown> {
     return await fail(parts, at, error, lease.signal.reason)
   } finally {
     clearTimeout(timer)
-    parts.leases.release(at.step.id)
     await side.settled()
   }
   const kept = await parts.journal.finish({ id: at.step.id, status: 'succeeded', output: output ?? {} })
