@@ -6,6 +6,8 @@ export default defineConfig({
     name: 'soak',
     pool: 'forks',
     reporters: ['verbose', './test/support/closing-line.ts'],
+    globalSetup: './test/support/compile.ts',
+    env: { LAZARUS_COMPILED: 'yes' },
     include: ['test/**/*.soak.test.ts'],
     fileParallelism: false,
     bail: 1,

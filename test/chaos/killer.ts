@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Program } from '../support/program.js'
+import { entryOf, type Program } from '../support/program.js'
 import { until } from '../support/wait.js'
 import type { World } from '../support/world.js'
 import { atRest } from '../support/world-api.js'
 import { type Arm, writeArms } from './moments.js'
 import type { Random } from './random.js'
 
-const ARMED = path.resolve(import.meta.dirname, 'armed.ts')
+const ARMED = entryOf('test/chaos/armed.ts')
 /** How long one life of a control plane may take to be killed or to end the run, milliseconds. */
 const LIFE = 60_000
 
@@ -84,10 +84,14 @@ async function outcome<End extends string>(
       return atRest(await world.getRun(await begin()))
     },
     { within: LIFE, what: 'the end of the run, or the next kill' },
-  )
+  ).catch(cause => {
+    throw new Error(`neither ended nor killed in ${LIFE} ms; it said:\n${said(program)}`, { cause })
+  })
   if (run === 'killed' && program.child.signalCode !== 'SIGKILL')
-    throw new Error(`it ended by itself (${program.child.exitCode}):\n${program.log().slice(-2_000)}`)
+    throw new Error(`it ended by itself (${program.child.exitCode}):\n${said(program)}`)
   if (run === 'killed') return run
   if (run.status === wanted) return wanted
   throw new Error(`the run ${run.status}: ${JSON.stringify(run.error)}`)
 }
+
+const said = (program: Program): string => program.log().slice(-2_000)

@@ -10,14 +10,15 @@ export type Moment = 'begun' | 'done' | 'recorded' | 'undoing' | 'undone'
 /** A step's job and a moment of it, such as `dns.set done`. */
 export type Arm = `${string} ${Moment}`
 
-/** The start and the end of every job in a workflow; which of the two ends is left to chance. */
-export function momentsOf(workflow: AnyWorkflow, random: Random): Arm[] {
-  const ends = ['done', 'recorded'] as const
-  return [...new Set(jobsOf(workflow))].flatMap(job => [
-    `${job} begun` as const,
-    `${job} ${ends[random.below(2)] ?? 'done'}` as const,
-  ])
-}
+const FORWARDS = ['begun', 'done', 'recorded'] as const
+
+/** The start and both ends of every job in a workflow. */
+export const momentsOf = (workflow: AnyWorkflow): Arm[] =>
+  [...new Set(jobsOf(workflow))].flatMap(job => FORWARDS.map(moment => `${job} ${moment}` as const))
+
+/** One moment of every job in a workflow, left to chance. */
+export const oneOfEach = (workflow: AnyWorkflow, random: Random): Arm[] =>
+  [...new Set(jobsOf(workflow))].map(job => `${job} ${FORWARDS[random.below(3)] ?? 'begun'}` as const)
 
 /** The start and the end of every undo in a workflow. */
 export function undosOf(workflow: AnyWorkflow): Arm[] {
