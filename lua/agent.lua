@@ -183,12 +183,14 @@ local function step()
     if not answer then
         return
     end
-    if updates.is_head(answer.access) and updates.access_wanted(answer.access) then
-        start_pull("access", updates.pull_access)
-    end
-    local desired = answer.configVersion
-    if type(desired) == "string" and updates.wanted(desired) then
+    local desired = type(answer.configVersion) == "string" and answer.configVersion
+    if desired and updates.wanted(desired) then
         start_pull("config", updates.pull, desired)
+    end
+    -- The rules come first: with users alone, those that a rule blocks would pass.
+    local has_rules = config.version() or not desired
+    if has_rules and updates.is_head(answer.access) and updates.access_wanted(answer.access) then
+        start_pull("access", updates.pull_access)
     end
 end
 

@@ -16,6 +16,7 @@ int rename(const char *from, const char *to);
 int unlink(const char *path);
 int mkdir(const char *path, unsigned int mode);
 int flock(int fd, int operation);
+int usleep(unsigned int microseconds);
 void *opendir(const char *path);
 void *readdir(void *folder);
 int closedir(void *folder);
@@ -95,6 +96,11 @@ end
 -- The same with mode 0644.
 function _M.write_public(path, text)
     return write(path, text, PUBLIC)
+end
+
+-- Holds up this whole worker for so many seconds: only for one that has nothing else to do.
+function _M.pause(seconds)
+    C.usleep(seconds * 1e6)
 end
 
 -- Puts one file in the place of another.

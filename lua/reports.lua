@@ -2,6 +2,7 @@
 
 local cjson = require "cjson.safe"
 local control_plane = require "control_plane"
+local files = require "files"
 local session_checker = require "session_checker"
 local spool = require "spool"
 local telemetry = require "telemetry"
@@ -24,6 +25,7 @@ local cache = ngx.shared.config_cache
 local PREFIX = "lazarus agent: "
 local USERS_IN_BATCH = 2000
 local BATCHES_AT_ONCE = 50
+local USERS_AT_END, SAVE_TRIES, SAVE_PAUSE = 20000, 50, 0.01
 local SESSIONS_IN_CALL = 10000
 local SOON = 2 -- seconds between two reports of sessions that change all the time
 local TELEMETRY_AT_ONCE = 5
@@ -32,10 +34,6 @@ local PENDING, TELEMETRY_STREAM, TELEMETRY_SEQ = "telemetry_pending", "telemetry
 local intervals = { usage = 10, sessions = 30, telemetry = 60 }
 
 local complain = utils.announcer(PREFIX)
-
-local function list_of(entries)
-    return #entries > 0 and entries or cjson.empty_array
-end
 
 local _M = {}
 
@@ -72,6 +70,24 @@ local function gather()
         end
     end
     return true
+end
+
+-- At the end of a worker, which has no timers: what it and others have left goes to the disk. The others end too, so
+-- the spool may be taken for a moment.
+function _M.save()
+    usage.flush()
+    if not spool.has_room() then
+        return
+    end
+    local batch = usage.take(USERS_AT_END)
+    for _ = 1, batch and SAVE_TRIES or 0 do
+        local ok, err = spool.keep(batch)
+        if ok then
+            return
+        end
+        complain("spool", ngx.WARN, "keeping usage failed: " .. utils.clean(err))
+        files.pause(SAVE_PAUSE)
+    end
 end
 
 local function send_batch(peer, seq)
@@ -120,7 +136,8 @@ local function report_usage(peer)
     return send_usage(peer)
 end
 
--- `more` tells that others follow (true) or came before (false); nil: these are all.
+-- `more` tells that others follow (true) or came before (false); nil: these are all. An empty list becomes {}, which
+-- the control plane takes.
 local function send_sessions(peer, sessions, first)
     local last = min(first + SESSIONS_IN_CALL - 1, #sessions)
     local part, more = {}, nil
@@ -130,7 +147,7 @@ local function send_sessions(peer, sessions, first)
     if #sessions > SESSIONS_IN_CALL then
         more = last < #sessions
     end
-    return control_plane.report(peer, "sessions", cjson.encode { sessions = list_of(part), more = more })
+    return control_plane.report(peer, "sessions", cjson.encode { sessions = part, more = more })
 end
 
 local function send_all_sessions(peer, sessions)
@@ -184,8 +201,8 @@ local function next_telemetry()
     local text = cjson.encode {
         stream = telemetry_stream(),
         seq = state:incr(TELEMETRY_SEQ, 1, 0),
-        access = list_of(batch.access),
-        blocked = list_of(batch.blocked),
+        access = batch.access,
+        blocked = batch.blocked,
         dropped = batch.dropped,
     }
     local ok, err = cache:safe_set(PENDING, text)

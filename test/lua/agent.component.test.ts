@@ -332,6 +332,20 @@ test('a pull that fails is no verdict on the configuration: it is tried again', 
   expect(await ackOf('v2')).toEqual({ version: 'v2', status: 'applied' })
 })
 
+test('S0-10: nobody passes before the rules are there, though the list could be had', async () => {
+  plane = await startControlPlane()
+  plane.setUsers({ [hash(GOOD)]: ['u-good', 0, 0, 'ok'] })
+  plane.configure('v1', { rules: { block: [{ when: { field: 'path', value: '/' }, reason: 'no' }] } })
+  plane.answer('config', { status: 503 })
+  edge = await startEdge({ apiBase: plane.url })
+  await until(() => plane.callsTo('config').length >= 3)
+  expect(plane.callsTo('access')).toHaveLength(0)
+  expect(await edge.get(`/?token=${GOOD}`)).toBe(403)
+  plane.answer('config', null)
+  await until(async () => (await edge.get(`/index.html?token=${GOOD}`)) === 200)
+  expect(await edge.get(`/?token=${GOOD}`)).toBe(403)
+})
+
 test('a killed worker is replaced, and the agent goes on', async () => {
   await begin()
   await opens()

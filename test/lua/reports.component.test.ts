@@ -132,6 +132,19 @@ describe('usage', () => {
     expect(await settled('anna')).toBe(before + 21)
   })
 
+  test('a stop that is asked for loses nothing, neither at once nor after the last request', async () => {
+    await begin({ usageInterval: 3600 })
+    let sent = 0
+    for (const signal of ['SIGTERM', 'SIGQUIT'] as const) {
+      await visit('anna', 3)
+      await edge.stop(signal)
+      sent += 3
+      expect(spooled('anna')).toBeGreaterThanOrEqual(sent)
+      await edge.start()
+      await until(async () => (await edge.get('/?token=bob')) === 200)
+    }
+  })
+
   test('a damaged batch is told and set aside, the others arrive', async () => {
     await begin()
     const before = await settled('anna')
