@@ -196,10 +196,9 @@ local function take_place(rules, subject, facts)
     return nil
 end
 
-local function subject_of(rules)
+local function subject_of(rules, path)
     local var = ngx.var
     local query, address = var.args, var.binary_remote_addr
-    local path = var.uri
     local facts = rules_of.agent(rules, var.http_user_agent or "")
     return {
         path = path,
@@ -221,12 +220,12 @@ function _M.check(now)
         return met.denial, {}
     end
     local list, rules = met.list, met.rules
-    local path = rules.skip and ngx.var.uri
-    local rank = path and rules.skip(path)
+    local path = ngx.var.uri
+    local rank = rules.skip and rules.skip(path)
     if rank and rank > 0 then
         return true, { path = path }
     end
-    local subject, facts, query = subject_of(rules)
+    local subject, facts, query = subject_of(rules, path)
     local denial = block(rules, subject, facts)
         or recognise(list, subject, facts, query, now)
         or enforce(rules, subject, facts)
