@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { freePort } from './ports.js'
+import { lastingPort } from './ports.js'
 import { until } from './wait.js'
 
 export interface TestRedis {
@@ -17,11 +17,11 @@ export interface TestRedis {
   stop(): Promise<void>
 }
 
-/** Starts a redis-server of its own (AOF, noeviction) and waits until it answers. */
-export async function startRedis(): Promise<TestRedis> {
-  const port = await freePort()
+/** Starts a redis-server of its own (AOF, noeviction), with a password if one is named, and waits until it answers. */
+export async function startRedis(password = ''): Promise<TestRedis> {
+  const port = await lastingPort()
   const directory = mkdtempSync(join(tmpdir(), 'lazarus-redis-'))
-  const url = `redis://127.0.0.1:${port}`
+  const url = `redis://${password && `:${password}@`}127.0.0.1:${port}`
   let child = await launch(port, directory, url)
   const crash = async () => {
     child.kill('SIGKILL')
@@ -60,6 +60,8 @@ async function launch(port: number, directory: string, url: string): Promise<Chi
     '',
     '--appendonly',
     'yes',
+    '--requirepass',
+    new URL(url).password,
   ]
   const child = spawn('redis-server', [...options, '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' })
   const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 })

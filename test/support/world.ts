@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterAll } from 'vitest'
 import { footprint } from './footprint.js'
 import { ledger } from './ledger.js'
-import { freePort } from './ports.js'
+import { lastingPort } from './ports.js'
 import { type Program, startProgram } from './program.js'
 import { startRedis } from './redis.js'
 import { sandboxClient } from './sandbox.js'
@@ -30,7 +30,7 @@ export async function startWorld(settings: Record<string, string> = {}, data?: s
   const ground = await breakGround(data)
   const { home, dataDir, redis, programs, sandbox } = ground
   const description = await sandbox.describe()
-  const port = await freePort()
+  const port = await lastingPort()
   const url = `http://127.0.0.1:${port}`
   const env = { ...COMMON, REDIS_URL: redis.url, ...settings }
   /** Starts a `lazarus` command with the settings of this world. */
