@@ -3,12 +3,11 @@
 
 local files = require "files"
 local process = require "process"
+local reload = require "reload"
 local utils = require "utils"
 
 local ngx = ngx
-local concat = table.concat
 local find = string.find
-local gmatch = string.gmatch
 local gsub = string.gsub
 local load = load
 local match = string.match
@@ -21,7 +20,6 @@ local state = ngx.shared.state
 
 local LIMIT = 16 * 1024 * 1024 -- bytes of a file
 local TEST_SECONDS = 30
-local RELOAD_SECONDS = 15      -- nginx itself tries for 2.5 s to bind a port that is taken
 local STAGED, LAST = ".staged", ".last"
 local REPORT_LIMIT, ERROR_LIMIT = 65536, 1000
 local DUE = "reload_due"
@@ -35,28 +33,6 @@ end
 -- nginx takes paths of Lua files from its prefix, and those that it includes from the folder of its main file.
 local function path_of(nginx, name)
     return (is_lua(name) and ngx.config.prefix() or match(nginx.conf, "^(.*/)") or "") .. name
-end
-
--- The lines of a text that say what broke, or all of it.
-local function fault_in(text)
-    local lines = {}
-    for line in gmatch(text, "[^\n]+") do
-        if find(line, "[emerg]", 1, true) then
-            lines[#lines + 1] = gsub(line, "^.*%[emerg%]%s*[%d#]*:?%s*", "[emerg] ")
-        end
-    end
-    local fault = #lines > 0 and concat(lines, "; ") or text
-    return utils.clean(fault == "" and "nginx gave no reason" or fault, ERROR_LIMIT)
-end
-
--- Whether nginx has given up: only a port that is taken does it try again.
-local function has_given_up(text)
-    for line in gmatch(text, "[^\n]*%[emerg%][^\n]*") do
-        if not find(line, "bind() to", 1, true) then
-            return true
-        end
-    end
-    return false
 end
 
 -- Which of {name = text} differ from what is on the disk: a sorted list of {path, name, text, old?}.
@@ -134,7 +110,7 @@ local function test(nginx)
     if code == 0 then
         return true
     end
-    return nil, code and fault_in(text) or "nginx -t did not end"
+    return nil, code and reload.fault_in(text) or "nginx -t did not end"
 end
 
 local function remove_staged(nginx, list)
@@ -210,47 +186,6 @@ local function swap_back(list)
     end
 end
 
--- What nginx logged since `from`, a length of its log.
-local function new_log(path, from)
-    local file = io.open(path, "r")
-    if not file then
-        return ""
-    end
-    file:seek("set", from)
-    local text = file:read(REPORT_LIMIT) or ""
-    file:close()
-    return text
-end
-
-local function length_of(path)
-    local file = io.open(path, "r")
-    local length = file and file:seek("end") or 0
-    if file then
-        file:close()
-    end
-    return length
-end
-
--- A reload has worked when this worker is told to go: nginx does that last.
-local function reload()
-    local log = ngx.config.prefix() .. "logs/error.log"
-    local from = length_of(log)
-    local ok, err = process.reload()
-    if not ok then
-        return nil, err
-    end
-    for _ = 1, RELOAD_SECONDS * 10 do
-        if ngx.worker.exiting() then
-            return true
-        end
-        if has_given_up(new_log(log, from)) then
-            break
-        end
-        ngx.sleep(0.1)
-    end
-    return nil, fault_in(new_log(log, from))
-end
-
 -- Puts staged files in the place of the old ones and has nginx read them. After an error all is as it was.
 function _M.activate(staged)
     if staged.idle then
@@ -259,7 +194,7 @@ function _M.activate(staged)
     state:set(DUE, ngx.worker.pid())
     local ok, err = swap(staged.list)
     if ok then
-        ok, err = reload()
+        ok, err = reload.now()
     end
     if not ok then
         swap_back(staged.list)

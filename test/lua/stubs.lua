@@ -8,7 +8,7 @@ ffi.load("libcrypto.so.3", true)
 -- Everything of ours that keeps a hold on `ngx`.
 local MODULES = {
     "access_answer", "access_list", "apply", "config", "control_plane", "gate", "http_client", "identity", "lock",
-    "process", "reports", "spool", "updates", "utils", "watch",
+    "process", "reload", "reports", "spool", "updates", "utils", "watch",
 }
 
 local _M = { now = 1000, logged = {}, slept = 0, prefix = "/nonexistent/" }
