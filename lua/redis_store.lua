@@ -9,6 +9,7 @@
 --   lazarus:enforce                hash: user -> "reject" or "throttle:<bytes a second>"
 
 local enforcement = require "enforcement"
+local files = require "files"
 local identity = require "identity"
 local quotas = require "redis_quotas"
 local resp = require "resp"
@@ -16,6 +17,8 @@ local sessions = require "redis_sessions"
 local utils = require "utils"
 
 local ngx = ngx
+local find = string.find
+local match = string.match
 local min = math.min
 local pcall = pcall
 local random = math.random
@@ -25,6 +28,9 @@ local PREFIX = "lazarus redis: "
 local LOOK = 2      -- seconds between two exchanges
 local LONGEST = 60  -- seconds between two tries while Redis is away
 local PORT = 6379
+local PASSWORD_FILE, PASSWORD_LIMIT = ngx.config.prefix() .. "../agent/redis-password", 1024
+local NO_PASSWORD = "agent/redis-password is used for nothing: Redis has no password (requirepass)"
+local WAY_ON = " Put Redis's password (requirepass) into agent/redis-password, readable by www-data"
 
 local announce = utils.announcer(PREFIX)
 local redis, delay = {}, LOOK
@@ -35,6 +41,25 @@ local _M = {}
 local function node_name()
     local settings = identity.settings()
     return settings and settings.node or "pid-" .. ngx.worker.pid()
+end
+
+-- Redis's error, with what to do about it where that is the password.
+local function with_way_on(err)
+    return (find(err, "^NOAUTH") or find(err, "^WRONGPASS")) and err .. WAY_ON or err
+end
+
+-- Shows the password where there is one: from a file, which is in no process listing, and looked at anew each time.
+local function log_in(client)
+    local password = match(files.read(PASSWORD_FILE, PASSWORD_LIMIT) or "", "^[^\r\n]+")
+    if not password then
+        return true
+    end
+    local ok, err = client:call("AUTH", password)
+    if not ok and find(err, "without any password", 1, true) then
+        announce("password", ngx.WARN, NO_PASSWORD)
+        return true
+    end
+    return ok, err
 end
 
 -- Redis's own clock, so that nodes whose clocks differ agree on what is over.
@@ -48,11 +73,15 @@ local function clock(client)
 end
 
 local function exchange(client)
-    local now, err = clock(client)
+    local ok, err = log_in(client)
+    if not ok then
+        return nil, err
+    end
+    local now
+    now, err = clock(client)
     if not now then
         return nil, err
     end
-    local ok
     for _, part in ipairs { quotas, sessions, enforcement } do
         ok, err = part.exchange(client, now, redis.node)
         if not ok then
@@ -86,7 +115,7 @@ local function turn(premature)
         announce("state", ngx.NOTICE, "counters are shared")
     else
         delay = min(LONGEST, delay * 2)
-        announce("state", ngx.WARN, "counters are not shared: " .. utils.clean(err))
+        announce("state", ngx.WARN, "counters are not shared: " .. utils.clean(with_way_on(err)))
     end
     _M.plan(delay * (0.9 + 0.2 * random()))
 end
@@ -98,7 +127,8 @@ function _M.plan(seconds)
     end
 end
 
--- Starts it in this worker where the environment names a Redis (REDIS_HOST, REDIS_PORT).
+-- Starts it in this worker where the environment names a Redis (REDIS_HOST, REDIS_PORT). Its password, if it has one,
+-- is the first line of agent/redis-password.
 function _M.start()
     redis.host, redis.port = os.getenv("REDIS_HOST"), tonumber(os.getenv("REDIS_PORT") or "") or PORT
     if redis.host and redis.host ~= "" then

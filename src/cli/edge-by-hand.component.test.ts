@@ -55,6 +55,7 @@ describe('the compose file of a node installed by hand', () => {
     expect(Object.keys(services)).toEqual(['edge', 'redis'])
     expect([services.edge?.image, services.redis?.image]).toEqual([EDGE_IMAGE, REDIS_IMAGE])
     expect(services.redis?.command).toEqual(deployed.services.redis?.command)
+    expect(services.redis?.volumes).toEqual(deployed.services.redis?.volumes)
     for (const [name, service] of Object.entries(services)) {
       const { cap_drop, cap_add, user, logging, network_mode, restart } = deployed.services[name] as Service
       expect(service).toMatchObject({
@@ -134,6 +135,21 @@ describe('installed and started by the very files', () => {
       expect(readdirSync(path.join(home, 'nginx/lua'))).toEqual(readdirSync(path.join(ROOT, 'lua')))
     },
   )
+
+  test.runIf(asRoot)("Redis's password is made once, for www-data alone", () => {
+    const [password, conf] = [
+      path.join(home, 'agent/redis-password'),
+      path.join(home, 'redis/conf/redis.conf'),
+    ]
+    const texts = () => [readFileSync(password, 'utf8'), readFileSync(conf, 'utf8')]
+    const made = texts()
+    expect(made[0]).toMatch(/^[0-9a-f]{64}$/)
+    expect(made[1]?.trim()).toBe(`requirepass ${made[0]}`)
+    for (const name of [password, conf])
+      expect(execFileSync('stat', ['-c', '%U %a', name], { encoding: 'utf8' })).toBe('www-data 600\n')
+    execFileSync(file('install'), [home], { stdio: 'pipe' })
+    expect(texts()).toEqual(made)
+  })
 
   test.runIf(asRoot)('S0-25: nginx runs as www-data from its first process on, with our Lua', async () => {
     await until(() => existsSync(path.join(home, 'nginx/logs/nginx.pid')), { what: 'nginx to start' })

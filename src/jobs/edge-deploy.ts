@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { restartEdge, startEdge } from '../commands/compose.js'
 import { nameServers, readResolvers, settleFiles } from '../commands/machine.js'
@@ -11,7 +12,11 @@ import { tlsPairOf } from './tls-pair.js'
 
 const START = 5 * 60_000
 
-/** Enrolment token and client id of v2ray travel in files of the machine alone: in no job, no log and no argument. */
+/** Where the password of a node's Redis lies in the vault: made once, so that Redis and agent agree ever after. */
+export const redisPasswordName = (node: string): string => `edge/redis/${node}`
+const newPassword = async () => randomBytes(32).toString('base64url')
+
+/** Enrolment token, client id of v2ray and Redis's password travel in files of the machine alone: in no job, no log and no argument. */
 export const edgeDeploy = defineJob({
   name: 'edge.deploy',
   summary: 'Puts nginx with gate and agent, v2ray and Redis on a machine and starts them.',
@@ -39,6 +44,7 @@ export const edgeDeploy = defineJob({
       resolvers: nameServers(resolvConf.stdout),
       addresses: [node?.ipv4, node?.ipv6].filter(address => typeof address === 'string'),
       proxyId: await ports.nodes.proxyId(input.node),
+      redisPassword: await ports.vault.getOrCreate(redisPasswordName(input.node), newPassword),
       tls: await tlsPairOf(ports, fqdnOf(input)),
       enrolmentToken: await ports.nodes.enrolmentToken(input.node),
     }

@@ -76,6 +76,20 @@ test('a second try restarts what an earlier one started, with the files of now',
   expect(text(world, 'agent/agent.json')).toContain(world.nodes.tokens.get('edge-1'))
 })
 
+test("Redis's password is made once, random, and is in the files for Redis and agent alone", async () => {
+  const world = await certified()
+  const job = inWorld(edgeDeploy, world)
+  const first = await job.run({ ...place, host })
+  const password = world.vault.secrets.get('edge/redis/edge-1') ?? 'none'
+  expect(password).toMatch(/^[\w-]{43}$/)
+  const files = () => [text(world, 'redis/conf/redis.conf'), text(world, 'agent/redis-password')]
+  expect(files()).toEqual([`requirepass ${password}\n`, `${password}\n`])
+  const again = await job.run({ ...place, host })
+  expect(files()).toEqual([`requirepass ${password}\n`, `${password}\n`])
+  expect(JSON.stringify([first, again, job.logged, world.ssh.commands])).not.toContain(password)
+  expect(text(world, 'docker-compose.yml')).not.toContain(password)
+})
+
 test('without a certificate it ends with the reason', async () => {
   const world = await certified()
   world.certificateShelf.records.clear()

@@ -44,11 +44,15 @@ describe('who may do what', () => {
   test('v2ray and Redis have no rights, and see nothing but their own folder', () => {
     const confined = { user: '33:33', read_only: true, cap_drop: ['ALL'] }
     expect(services.v2ray).toMatchObject({ ...confined, volumes: [expect.stringMatching(/v2ray:ro$/)] })
-    expect(services.redis).toMatchObject({ ...confined, volumes: [expect.stringMatching(/redis$/)] })
+    expect(services.redis).toMatchObject({
+      ...confined,
+      volumes: [expect.stringMatching(/redis$/), '/opt/lazarus/redis/conf:/opt/lazarus/redis/conf:ro'],
+    })
   })
 
   test('Redis is for this machine alone, keeps what it was told and never evicts; nginx knows where it is', () => {
     const words = services.redis.command.join(' ')
+    expect(words).toMatch(/^\/opt\/lazarus\/redis\/conf\/redis\.conf --bind/)
     expect(words).toContain('--bind 127.0.0.1 --port 6379')
     expect(words).toContain('--appendonly yes --maxmemory 64mb --maxmemory-policy noeviction')
     expect(services.edge.environment).toEqual({ REDIS_HOST: '127.0.0.1', REDIS_PORT: '6379' })

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { z } from 'zod'
 import { imageSchema } from './values.js'
 
@@ -26,6 +27,9 @@ const AS_WWW_DATA = [
 ]
 
 const composeSchema = z.object({ image: imageSchema })
+
+/** What Redis is configured by: the file for what may be in no argument, in a folder that its container cannot write. */
+export const REDIS_CONF = `${EDGE_ROOT}/redis/conf/redis.conf`
 
 /** The machine's `docker-compose.yml` as JSON, which is YAML: nginx, v2ray and Redis. Throws a `ZodError`. */
 export function renderCompose(input: z.input<typeof composeSchema>): string {
@@ -73,9 +77,13 @@ const redis = {
   image: REDIS_IMAGE,
   ...COMMON,
   ...CONFINED,
-  volumes: [`${EDGE_ROOT}/redis:${EDGE_ROOT}/redis`],
+  volumes: [
+    `${EDGE_ROOT}/redis:${EDGE_ROOT}/redis`,
+    `${posix.dirname(REDIS_CONF)}:${posix.dirname(REDIS_CONF)}:ro`,
+  ],
   entrypoint: ['redis-server'],
   command: [
+    REDIS_CONF,
     ...['--bind', REDIS.host, '--port', String(REDIS.port), '--dir', `${EDGE_ROOT}/redis`],
     // Counters that were evicted would let people use more than they may.
     ...['--appendonly', 'yes', '--maxmemory', '64mb', '--maxmemory-policy', 'noeviction'],

@@ -18,6 +18,7 @@ const edge = (over: Partial<Edge> = {}): Edge => ({
   image: EDGE_IMAGE,
   resolvers: [],
   proxyId: '3f0b4e0a-7d5c-4a39-9a53-0c1b7b1e4a11',
+  redisPassword: 'redis-password-0001',
   addresses: ['198.18.0.2'],
   tls: selfSigned(FQDN),
   ...over,
@@ -37,6 +38,8 @@ test('S0-5: puts everything below /opt/lazarus, secrets readable by their owner 
     'tls/key.pem': 0o600,
     'v2ray/config.json': 0o600,
     'agent/agent.json': 0o600,
+    'redis/conf/redis.conf': 0o600,
+    'agent/redis-password': 0o600,
   })
   expect(Object.keys(lua)).toContain('nginx/lua/init_worker.lua')
 })
@@ -47,6 +50,14 @@ test('the enrolment token is in one file, the private key in one other', () => {
   expect(holding('enrolment-token-0001')).toEqual(['/opt/lazarus/agent/agent.json'])
   expect(holding('3f0b4e0a-7d5c-4a39-9a53-0c1b7b1e4a11')).toEqual(['/opt/lazarus/v2ray/config.json'])
   expect(holding('PRIVATE KEY')).toEqual(['/opt/lazarus/tls/key.pem'])
+})
+
+test("Redis's password is in its own file and in the agent's, in no argument and no environment", () => {
+  const holding = edgeFiles(edge(), sources).filter(file => file.content.includes('redis-password-0001'))
+  expect(holding.map(({ path, content }) => [path, content])).toEqual([
+    ['/opt/lazarus/redis/conf/redis.conf', 'requirepass redis-password-0001\n'],
+    ['/opt/lazarus/agent/redis-password', 'redis-password-0001\n'],
+  ])
 })
 
 test.each([
@@ -103,6 +114,7 @@ test.each([
   ['id', { proxyId: 'x"}' }],
   ['closed', { addresses: ['any"'] }],
   ['enrolmentToken', { enrolmentToken: 'short' }],
+  ['redisPassword', { redisPassword: 'x\nrename-command CONFIG x' }],
   ['heartbeatInterval', { heartbeatInterval: 0 }],
   ['missedBeats', { missedBeats: 1.5 }],
   ['image', { image: 'openresty' }],

@@ -36,6 +36,8 @@ export interface Edge extends z.input<typeof agentSchema> {
   resolvers: readonly string[]
   /** What v2ray calls its one client. */
   proxyId: string
+  /** What Redis lets nobody in without: should a tunnel ever lead there, that does not help it. */
+  redisPassword: string
   /** The machine's own addresses: no tunnel may lead back to it. */
   addresses: readonly string[]
   tls: TlsPair
@@ -78,6 +80,7 @@ export function edgeFiles(edge: Edge, { lua, templates }: EdgeSources): RemoteFi
     ...tlsFiles(edge.fqdn, edge.tls),
     file('v2ray/config.json', v2rayConfig(edge), 0o600),
     file('agent/agent.json', renderAgentJson(edge), 0o600),
+    ...redisFiles(edge),
   ]
 }
 
@@ -87,6 +90,17 @@ const v2rayConfig = ({ proxyId, resolvers, addresses }: Edge): string =>
     // No tunnel leads back to the machine.
     closed: [...addresses],
   })
+
+const passwordSchema = z.object({ redisPassword: secretTokenSchema })
+
+/** The password twice: for Redis, and for the agent. */
+function redisFiles(edge: Edge): RemoteFile[] {
+  const { redisPassword } = passwordSchema.parse(edge)
+  return [
+    file('redis/conf/redis.conf', `requirepass ${redisPassword}\n`, 0o600),
+    file('agent/redis-password', `${redisPassword}\n`, 0o600),
+  ]
+}
 
 /** Certificate and key of an edge, after a look that they belong together and to this name: else `Fatal`. */
 export function tlsFiles(fqdn: string, { chain, privateKey }: TlsPair): RemoteFile[] {

@@ -82,6 +82,7 @@ export async function layOut(
     image: EDGE_IMAGE,
     resolvers: [],
     proxyId: '3f0b4e0a-7d5c-4a39-9a53-0c1b7b1e4a11',
+    redisPassword: 'redis-password-0001',
     addresses: [],
     tls: selfSigned(fqdn),
     ports: { http: await freePort(), https: await freePort() },

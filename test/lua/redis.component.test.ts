@@ -1,15 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { type StreamTarget, startStreamTarget } from '../support/stream-target.js'
 import { until } from '../support/wait.js'
 import { type ControlPlane, startControlPlane } from './control-plane.js'
+import { settle } from './edge.js'
 import { cutAfter, fetchBytes, hash, startTunnelEdge, type TunnelEdge } from './tunnel-edge.js'
 
 const MEGABYTE = 1024 * 1024
+const PASSWORD = 'redis-password-0001'
 const SOON = { within: 20_000 }
 let server: TestRedis
 let redis: Redis
@@ -19,7 +23,8 @@ let edges: [TunnelEdge, TunnelEdge]
 let versions = 0
 
 beforeAll(async () => {
-  server = await startRedis()
+  // That of test/lua/edge.ts, so that all of this goes through it.
+  server = await startRedis(PASSWORD)
   redis = new Redis(server.url)
   redis.on('error', () => undefined)
   process.env.REDIS_HOST = '127.0.0.1'
@@ -71,6 +76,15 @@ const totalsKey = (user: string) => `lazarus:quota:${new Date().toISOString().sl
 async function shared(user: string): Promise<number> {
   const totals = await redis.hvals(totalsKey(user))
   return totals.reduce((sum, total) => sum + Number(total.split(' ')[1]), 0)
+}
+
+/** How often Redis has refused somebody for want of the right password. */
+async function refusals(): Promise<number> {
+  const stats = await redis.info('errorstats')
+  return [...stats.matchAll(/errorstat_(?:NOAUTH|WRONGPASS):count=(\d+)/g)].reduce(
+    (sum, [, n]) => sum + Number(n),
+    0,
+  )
 }
 
 test('S1-12: two nodes count one quota together, and cut what is live', async () => {
@@ -153,6 +167,49 @@ test.each([
     odd.close()
     await once(odd, 'close')
     await server.restart()
+  }
+})
+
+test.each([
+  ['wrong', 'another-password-0001', 'WRONGPASS'],
+  ['missing', null, 'NOAUTH'],
+])(
+  'S1-12: a password that is %s is told once with the way on, and holds up nobody',
+  async (_, password, code) => {
+    const { token } = await newUser()
+    const [edge] = edges
+    const name = join(edge.root, 'agent/redis-password')
+    const told = () => edge.logs().split(`counters are not shared: ${code}`).length - 1
+    const shares = () => edge.logs().split('counters are shared').length
+    const before = shares()
+    try {
+      if (password) writeFileSync(name, `${password}\n`)
+      else rmSync(name)
+      await until(() => told() > 0, SOON)
+      const tries = await refusals()
+      await until(async () => (await refusals()) > tries, SOON)
+      expect(told()).toBe(1)
+      expect(edge.logs()).toMatch(new RegExp(`${code}.* Put Redis's password .*into agent/redis-password`))
+      expect(edge.logs()).not.toContain(password ?? PASSWORD)
+      expect(await edge.get(`/?token=${token}`)).toBe(200)
+    } finally {
+      writeFileSync(name, `${PASSWORD}\n`)
+      settle(edge.root)
+    }
+    // Without a restart, at the next try.
+    await until(() => shares() > before, { within: 40_000, what: 'counters to be shared again' })
+  },
+)
+
+test('S1-12: a password that Redis does not want is told, and counters are shared', async () => {
+  await redis.config('SET', 'requirepass', '')
+  try {
+    await until(() => edges.every(edge => edge.logs().includes('Redis has no password')), SOON)
+    const { user, token } = await newUser()
+    expect(await edges[0].get(`/?token=${token}`)).toBe(200)
+    await until(async () => (await redis.exists(totalsKey(user))) === 1, SOON)
+  } finally {
+    await redis.config('SET', 'requirepass', PASSWORD)
   }
 })
 

@@ -33,8 +33,9 @@ beforeAll(async () => {
   await put('nginx/nginx.conf', NGINX)
   await put('v2ray/config.json', V2RAY)
   await put('docker-compose.yml', renderCompose({ image: EDGE_IMAGE }))
+  await put('redis/conf/redis.conf', 'requirepass of-the-test')
   await out('cd /opt/lazarus; mkdir -p nginx/logs redis; chown -R www-data nginx redis v2ray')
-  await out('chmod 0600 /opt/lazarus/v2ray/config.json')
+  await out('chmod 0600 /opt/lazarus/v2ray/config.json /opt/lazarus/redis/conf/redis.conf')
   await docker('up -d --wait')
 })
 afterAll(() => sandbox?.close())
@@ -47,6 +48,7 @@ const out = async (command: string): Promise<string> => {
 const put = (path: string, text: string) =>
   out(`mkdir -p "$(dirname /opt/lazarus/${path})"; cat >/opt/lazarus/${path} <<'END'\n${text}\nEND`)
 const docker = (words: string) => out(`docker compose -p lazarus -f /opt/lazarus/docker-compose.yml ${words}`)
+const redisCli = (words: string) => `REDISCLI_AUTH=of-the-test redis-cli -h 127.0.0.1 ${words}`
 /** State of each service, by name. */
 const states = async (): Promise<Record<string, string>> => {
   const rows = (await docker('ps --format json')).split('\n').map(row => JSON.parse(row))
@@ -77,7 +79,8 @@ test('S0-16: nginx, v2ray and Redis come up, each as www-data, on the ports that
   expect(await states()).toEqual(everyoneRuns)
   await serves()
   for (const pid of Object.values(await pids())) expect(await userOf(pid)).toBe('www-data')
-  expect(await out('redis-cli -h 127.0.0.1 config get maxmemory-policy')).toContain('noeviction')
+  expect(await out('redis-cli -h 127.0.0.1 ping')).toContain('NOAUTH')
+  expect(await out(redisCli('config get maxmemory-policy'))).toContain('noeviction')
   await out("bash -c '</dev/tcp/127.0.0.1/10801'")
   for (const port of [6379, 10801])
     expect(
@@ -103,7 +106,7 @@ test('one service is started anew, logged and stopped by its name, the others ar
 })
 
 test('S0-20: each comes back after it died, Redis with what it knew', async () => {
-  await out('redis-cli set kept yes')
+  await out(redisCli('set kept yes'))
   // On the disk within a second: everysec.
   await until(
     async () => (await out('grep -c kept /opt/lazarus/redis/appendonlydir/*.incr.aof || true')) === '1',
@@ -115,7 +118,7 @@ test('S0-20: each comes back after it died, Redis with what it knew', async () =
     return Object.entries(before).every(([name, pid]) => now[name] && now[name] !== pid)
   })
   await serves()
-  await until(async () => (await out('redis-cli get kept || true')) === 'yes')
+  await until(async () => (await out(redisCli('get kept || true'))) === 'yes')
 })
 
 test('what a service says is kept as its `logging` says, the oldest goes first', async () => {
