@@ -1,10 +1,17 @@
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { pino } from 'pino'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { startApi } from '../../test/support/api.js'
+import { tempDir } from '../../test/support/temp.js'
 import { until } from '../../test/support/wait.js'
 import * as access from '../store/access.js'
 import { accessOfUsersChanged } from '../store/access.js'
+import { openDatabase } from '../store/client.js'
+import { createSealer } from '../store/seal.js'
 import { hashToken } from '../store/tokens.js'
+import { createVault } from '../store/vault.js'
+import { accessListId } from './agent-access.js'
 
 const errors: string[] = []
 const log = pino({ level: 'error' }, { write: line => void errors.push(line) })
@@ -120,5 +127,29 @@ describe('S0-9: the access list', () => {
     expect((await api.call('GET', '/api/v1/agent/access')).status).toBe(401)
     for (const query of ['?since=-1', '?since=x', '?list=a&list=b', `?list=${'a'.repeat(65)}`])
       expect([(await ask(query)).status, query]).toEqual([422, query])
+  })
+})
+
+describe('the id of the list', () => {
+  const copy = () => join(tempDir(), 'lazarus.db')
+  const idOf = async (file: string) => {
+    const opened = await openDatabase(file)
+    try {
+      return await accessListId(opened, createVault(opened, createSealer(Buffer.alloc(32, 7))))
+    } finally {
+      await opened.$disconnect()
+    }
+  }
+
+  it('outlives a restart, and is another one once the database was put back from a backup', async () => {
+    const [file, backup] = [copy(), copy()]
+    const id = await idOf(file)
+    expect(await idOf(file)).toBe(id)
+    const running = new Database(file)
+    await running.backup(backup)
+    running.close()
+    const restored = await idOf(backup)
+    expect(restored).not.toBe(id)
+    expect(restored.split('-')[0]).toBe(id.split('-')[0])
   })
 })

@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express'
 import { z } from 'zod'
 import type { Vault } from '../ports/records.js'
 import { accessSince, wholeAccess } from '../store/access.js'
-import type { Db } from '../store/client.js'
+import { type Db, fileMark } from '../store/client.js'
 import { newId } from '../store/ids.js'
 import { fieldErrors, invalid } from './mount.js'
 
@@ -27,9 +27,12 @@ const KEPT = 60_000
 /** Answers kept at once; nodes that keep up all ask for the same one. */
 const MOST = 8
 
-/** The id of this installation's access list, made once: numbers of another database mean nothing here. */
-export const accessListId = (vault: Vault): Promise<string> =>
-  vault.getOrCreate('access-list', async () => newId('a'))
+/**
+ * The id of the access list of this database file: numbers of another mean nothing here, nor those that were given
+ * after the copy was made from which the database was put back.
+ */
+export const accessListId = async (db: Db, vault: Vault): Promise<string> =>
+  `${await vault.getOrCreate('access-list', async () => newId('a'))}-${await fileMark(db)}`
 
 /**
  * Answers agents that ask for the access list: what came after the number they have, or all of it when their list is

@@ -28,7 +28,7 @@ export async function createAgentSide(
   parts: { agents: AgentDirectory; failedAuth: FailedAuth; metrics: Pick<Metrics, 'beats' | 'edges'> },
 ): Promise<AgentSide> {
   const { agents, failedAuth, metrics } = parts
-  const accessList = await accessListId(deps.ports.vault)
+  const accessList = await accessListId(deps.db, deps.ports.vault)
   const authenticate = createAuthenticate(agents, failedAuth)
   const add: BeatQueue['add'] = beat => deps.beats.add(beat)
   const heartbeat = createHeartbeat({

@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import Database from 'better-sqlite3'
@@ -25,6 +26,19 @@ export async function openDatabase(file: string): Promise<Db> {
   // 32 MB between two checkpoints: each waits for the disk, and a busy run writes the same pages again and again.
   await client.$queryRawUnsafe('PRAGMA wal_autocheckpoint = 8000')
   return Object.assign(client, { statements: createStatements(adapter.connection()) })
+}
+
+/**
+ * Tells the file of this database from every copy of it: one that was put back from a backup is another file, though
+ * all that stands in it is the same. Sixteen hex digits.
+ */
+export async function fileMark(db: Db): Promise<string> {
+  const [main] = await db.$queryRaw<{ file: string }[]>`PRAGMA database_list`
+  if (!main) throw new Error('the database has no file')
+  const { ino, birthtimeMs, ctimeMs } = statSync(main.file)
+  // Where a file system does not know when a file was made, the last change may stand in its place.
+  const born = birthtimeMs < ctimeMs ? birthtimeMs : 0
+  return createHash('sha256').update(`${ino} ${born}`).digest('hex').slice(0, 16)
 }
 
 /** Prisma's adapter, which keeps its connection to itself, but for that. */
