@@ -143,8 +143,8 @@ describe('installed and started by the very files', () => {
     ]
     const texts = () => [readFileSync(password, 'utf8'), readFileSync(conf, 'utf8')]
     const made = texts()
-    expect(made[0]).toMatch(/^[0-9a-f]{64}$/)
-    expect(made[1]?.trim()).toBe(`requirepass ${made[0]}`)
+    expect(made[0]).toMatch(/^[0-9a-f]{64}\n$/)
+    expect(made[1]).toBe(`requirepass ${made[0]}`)
     for (const name of [password, conf])
       expect(execFileSync('stat', ['-c', '%U %a', name], { encoding: 'utf8' })).toBe('www-data 600\n')
     execFileSync(file('install'), [home], { stdio: 'pipe' })

@@ -16,7 +16,10 @@ const START = 5 * 60_000
 export const redisPasswordName = (node: string): string => `edge/redis/${node}`
 const newPassword = async () => randomBytes(32).toString('base64url')
 
-/** Enrolment token, client id of v2ray and Redis's password travel in files of the machine alone: in no job, no log and no argument. */
+/**
+ * Enrolment token, client id of v2ray and Redis's password travel in files of the machine alone: in no job, no log and
+ * no argument.
+ */
 export const edgeDeploy = defineJob({
   name: 'edge.deploy',
   summary: 'Puts nginx with gate and agent, v2ray and Redis on a machine and starts them.',

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { Fatal } from '../core/errors.js'
 import type { RemoteFile } from '../ports/ssh.js'
-import { EDGE_ROOT, renderCompose } from './compose.js'
+import { EDGE_ROOT, REDIS_CONF, renderCompose } from './compose.js'
 import { renderNginxConf, renderServerConf } from './nginx.js'
 import { renderV2ray } from './v2ray.js'
 import { apiBaseSchema, labelSchema, secretTokenSchema } from './values.js'
@@ -97,7 +97,7 @@ const passwordSchema = z.object({ redisPassword: secretTokenSchema })
 function redisFiles(edge: Edge): RemoteFile[] {
   const { redisPassword } = passwordSchema.parse(edge)
   return [
-    file('redis/conf/redis.conf', `requirepass ${redisPassword}\n`, 0o600),
+    { path: REDIS_CONF, content: `requirepass ${redisPassword}\n`, mode: 0o600 },
     file('agent/redis-password', `${redisPassword}\n`, 0o600),
   ]
 }

@@ -120,6 +120,11 @@ test('S0-5, S0-16: nginx, v2ray, Redis and agent run on the machine as nobody wh
     expect(running).toMatch(new RegExp(`^www-data +${program}$`, 'm'))
   expect(running).not.toMatch(/^root +(nginx|v2ray|redis)/m)
   expect(await onMachine('cat /opt/lazarus/agent/key')).toMatch(/^lzr_/)
+  expect(await onMachine('redis-cli -h 127.0.0.1 ping')).toContain('NOAUTH')
+  await until(async () =>
+    (await onMachine('cat /opt/lazarus/nginx/logs/error.log')).includes('counters are shared'),
+  )
+  await onMachine('! ps -eww -o args | grep -F -f /opt/lazarus/agent/redis-password')
 })
 
 test('a tunnel leads neither to the Redis of the machine nor back to the machine itself', async () => {
