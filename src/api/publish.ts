@@ -54,15 +54,15 @@ export async function publishContent(
   if (inForce) return unneeded(snapshot)
   // Asked again with the same Idempotency-Key after this process died.
   if (await findRun(db, call.runId)) return under(snapshot, call.runId)
-  await cancelOthers(call.deps, service.name)
+  await cancelOthers(call.deps, service.name, snapshot.version)
   const { waves, ignoreErrors, watchSeconds: watch } = pace
   const plan = { service: service.name, snapshot: snapshot.version, ...nodes, waves, ignoreErrors, watch }
   return under(snapshot, await start(call, plan))
 }
 
 /** A rollout at work, or one that failed and waits: what it did so far stays, and the new one goes on from there. */
-async function cancelOthers({ db, engine }: ApiDeps, service: string): Promise<void> {
-  for (const run of await openRollouts(db, service))
+async function cancelOthers({ db, engine }: ApiDeps, service: string, version: number): Promise<void> {
+  for (const run of await openRollouts(db, service, version))
     await engine.cancel(run).catch(error => {
       // It has ended meanwhile.
       if (!(error instanceof RunConflict)) throw error

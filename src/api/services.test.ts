@@ -195,14 +195,16 @@ describe('publishing', () => {
       db.run.create({
         data: {
           ...{ id, workflow: 'service.rollout', groups: '[]', actor: 'admin', status: 'running' },
-          ...{ input: JSON.stringify({ service: 'web' }), ...more },
+          ...{ input: JSON.stringify({ service: 'web', snapshot: 1 }), ...more },
         },
       })
     await run('r1', {})
     await run('r2', { status: 'failed' })
     await run('r3', { status: 'succeeded', endedAt: NOW })
-    await run('r4', { input: JSON.stringify({ service: 'other' }) })
+    await run('r4', { input: JSON.stringify({ service: 'other', snapshot: 1 }) })
     await run('r5', { direction: 'undo', status: 'cancelling' })
+    // Somebody else's, published at the same moment, and after ours.
+    await run('r6', { input: JSON.stringify({ service: 'web', snapshot: 2 }) })
     await publish()
     expect(api.engine.cancelled).toEqual(['r1', 'r2'])
     expect(api.engine.started).toHaveLength(1)

@@ -26,10 +26,13 @@ export async function rolloutNodes(
   return { ready: [...names('ready'), ...names('draining')], absent: names('dead') }
 }
 
-/** Ids of the rollouts of a service that have not ended, those that failed and wait for someone included. */
-export async function openRollouts(db: Db, service: string): Promise<string[]> {
+/**
+ * Ids of the rollouts of a service up to this version that have not ended, those that failed and wait for someone
+ * included. A later one was published meanwhile by somebody else, and is the one that counts.
+ */
+export async function openRollouts(db: Db, service: string, upTo: number): Promise<string[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`
     SELECT id FROM "Run" WHERE workflow = 'service.rollout' AND direction = 'do' AND "endedAt" IS NULL
-    AND input ->> 'service' = ${service} ORDER BY id`
+    AND input ->> 'service' = ${service} AND input ->> 'snapshot' <= ${upTo} ORDER BY id`
   return rows.map(row => row.id)
 }
