@@ -158,7 +158,7 @@ async function removeSeat(db: Db, name: string): Promise<void> {
   const hostKeys = `ssh/host-key/${name}.`
   await db.$transaction([
     db.$executeRaw`DELETE FROM "Secret" WHERE name IN (SELECT 'certificate/' || fqdn FROM "Node" WHERE name = ${name})
-      OR substr(name, 1, length(${hostKeys})) = ${hostKeys}`,
+      OR substr(name, 1, length(${hostKeys})) = ${hostKeys} OR name = ${`edge/redis/${name}`}`,
     db.$executeRaw`DELETE FROM "Certificate" WHERE name IN (SELECT fqdn FROM "Node" WHERE name = ${name})`,
     db.configRevision.deleteMany({ where: { node: name } }),
     db.session.deleteMany({ where: { node: name } }),

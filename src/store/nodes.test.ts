@@ -92,13 +92,16 @@ describe('the book', () => {
       'certificate/edge-1.edge.lazarus.test',
       'ssh/host-key/edge-1.1',
       'ssh/host-key/edge-11.1',
+      'edge/redis/edge-1',
+      'edge/redis/edge-11',
     ]
     await db.secret.createMany({ data: secrets.map(name => ({ name, sealed: 's' })) })
     await db.certificate.create({ data: { name: 'edge-1.edge.lazarus.test', csr: 'c' } })
     await db.configRevision.create({ data: { node: 'edge-1', version: 'v', content: '{}' } })
     await book.remove('edge-1')
     await book.remove('edge-1')
-    expect((await db.secret.findMany()).map(row => row.name)).toEqual(['ssh/host-key/edge-11.1'])
+    const left = (await db.secret.findMany({ orderBy: { name: 'asc' } })).map(row => row.name)
+    expect(left).toEqual(['edge/redis/edge-11', 'ssh/host-key/edge-11.1'])
     expect(await db.certificate.count()).toBe(0)
     expect(await db.configRevision.count()).toBe(0)
     expect((await listNodes(db, { limit: 9 })).items.map(node => node.name)).toEqual(['edge-11'])
