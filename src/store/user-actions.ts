@@ -47,11 +47,14 @@ export async function resetTraffic(db: Db, ids: readonly string[], now: Date): P
   ])
 }
 
-/** Removes these users with what they used; their tokens stop working as soon as the edges know. */
+/** Removes these users with what is known of them; their tokens stop working as soon as the edges know. */
 export async function deleteUsers(db: Db, ids: readonly string[]): Promise<number> {
   const [, count] = await db.$transaction([
     accessOfUsersChanged(db, ids),
     db.$executeRaw`DELETE FROM "User" WHERE ${amongIds(ids)}`,
+    // No foreign key takes these along: both are written about ids that an edge names.
+    db.$executeRaw`DELETE FROM "Session" WHERE "userId" IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`,
+    db.$executeRaw`DELETE FROM "Denial" WHERE user IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`,
   ])
   return count
 }

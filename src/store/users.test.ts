@@ -97,6 +97,19 @@ describe('every change reaches the edges', () => {
     expect(await news()).toEqual({})
   })
 
+  test('a removed user leaves no session and no refusal behind', async () => {
+    const [{ view: ann }, { view: bob }] = [await make(), await make({ name: 'bob' })]
+    for (const { id } of [ann, bob]) {
+      const at = { node: 'edge-1', since: NOW, seenAt: NOW }
+      await db.session.create({ data: { userId: id, device: 'tv', ...at } })
+      const what = { check: 'rate', reason: 'too many', status: 429, ip: '192.0.2.1' }
+      await db.denial.create({ data: { id: `r-${id}`, node: 'edge-1', at: NOW, user: id, ...what } })
+    }
+    await deleteUsers(db, [ann.id])
+    expect((await db.session.findMany()).map(row => row.userId)).toEqual([bob.id])
+    expect((await db.denial.findMany()).map(row => row.user)).toEqual([bob.id])
+  })
+
   test('of a plan, for all who have it', async () => {
     await createPlan(db, basic)
     const { token, view } = await make({ plan: 'basic' })
