@@ -97,7 +97,7 @@ export const userActionRoutes = [
 ]
 
 /** The token of a user, with a row in the audit for having been read. Throws 404, or 409 when nobody knows it. */
-export async function readToken({ deps, params: { id }, caller, requestId }: AnyCall): Promise<string> {
+async function readToken({ deps, params: { id }, caller, requestId }: AnyCall): Promise<string> {
   const token = await tokenOf(deps.db, deps.sealer, id)
   if (token === null) throw notFound('user', id)
   if (token === undefined)

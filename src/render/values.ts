@@ -57,9 +57,6 @@ export const filePathSchema = z
 /** A token as we make them: URL-safe, long enough not to be guessed. */
 export const secretTokenSchema = z.string().regex(/^[A-Za-z0-9._~-]{16,256}$/, 'a URL-safe token')
 
-/** SHA-256 in lower-case hex. */
-export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 digest in hex')
-
 /** Whether the URL's host is a name, which a machine can only reach with a resolver. */
 export function needsResolver(apiBase: string): boolean {
   return isIP(hostOf(apiBase)) === 0

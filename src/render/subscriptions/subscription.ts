@@ -4,6 +4,7 @@ import { hostNameSchema, labelSchema, secretTokenSchema } from '../values.js'
 /** Text from elsewhere as one line: nothing in it ends a line, and every character can be encoded. */
 export const oneLine = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, ' ')
 
+/** An edge that a user may go through. */
 const endpointSchema = z.object({
   /** The node's name, as clients show it. */
   name: labelSchema,
@@ -12,9 +13,6 @@ const endpointSchema = z.object({
   /** What v2ray on it calls its one client. */
   proxyId: z.uuid(),
 })
-
-/** An edge that a user may go through. */
-export type Endpoint = z.output<typeof endpointSchema>
 
 const subscriptionSchema = z.object({
   /** The user's name, which is free text. */
