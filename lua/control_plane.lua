@@ -54,7 +54,7 @@ local function ask(peer, method, path, body)
     return document, nil, status
 end
 
--- `peer` is {url (parsed), node, key?, token?} in all of these; the contract is in docs/edge.md.
+-- `peer` is {url (parsed), node, key?, token?} in all of these; the contract is in docs/protocol.md.
 
 -- Whether asking the same again cannot lead to another answer than this status. A refused key may be replaced, and
 -- 404 is what a control plane of another version says.

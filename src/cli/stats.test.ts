@@ -26,7 +26,7 @@ await recordDenials(db, { node: 'edge-1', stream: 's', seq: 1, denials: [denial]
 test('stats show who is online and what is used', async () => {
   expect((await run('stats')).stdout).toMatch(/all +1 +1 +4/)
   expect((await run('stats', '--by', 'user')).stdout).toMatch(/u1 +1 +1 +1 +2 MB/)
-  expect((await run('usage', 'u1')).stdout).toMatch(/edge-1 +1 kB +2 MB +5/)
+  for (const who of ['u1', 'ann']) expect((await run('usage', who)).stdout).toMatch(/edge-1 +1 kB +2 MB +5/)
   expect(JSON.parse((await run('stats', '--by', 'pool', '--json')).stdout)).toMatchObject([{ name: 'edge' }])
   expect((await run('stats', '--by', 'luck')).code).toBe(2)
   expect((await run('usage', 'nobody')).code).toBe(4)

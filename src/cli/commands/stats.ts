@@ -3,6 +3,7 @@ import { bytes } from '../../core/bytes.js'
 import { type Denial, denial, stat, usageOf } from '../answers.js'
 import { type Cli, integer, named, remote } from '../command.js'
 import { table, when } from '../output.js'
+import { idOf } from './users.js'
 
 interface DenialOptions {
   node?: string
@@ -29,9 +30,9 @@ export function addStats(program: Command, cli: Cli): void {
     }))
     output.result(items, table(rows, by === 'user' ? 'nobody is online' : 'nothing yet'))
   })
-  const usage = program.command('usage <user>').description('what a user (id) used, by day and node')
-  remote(cli, usage, async ({ api, output }, user = '') => {
-    const found = await api.get(`${named('users', user)}/usage`, usageOf)
+  const usage = program.command('usage <user>').description('what a user (name or id) used, by day and node')
+  remote(cli, usage, async ({ api, output }, who = '') => {
+    const found = await api.get(`${named('users', await idOf(api, who))}/usage`, usageOf)
     const rows = found.days.map(({ day, node, up, down, requests }) => ({
       ...{ day, node, up: bytes(up), down: bytes(down), requests },
     }))

@@ -152,7 +152,7 @@ function addLinks(users: Command, cli: Cli): void {
 }
 
 /** The id of the user of that name; what is nobody's name is taken for an id. */
-async function idOf(api: Api, who: string): Promise<string> {
+export async function idOf(api: Api, who: string): Promise<string> {
   const [found] = await api.list('/users', user, { name: who }, 1)
   return found?.id ?? who
 }
