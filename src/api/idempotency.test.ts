@@ -134,4 +134,15 @@ describe('audit', () => {
     expect([next.items[0].action, next.next]).toEqual(['token.create', null])
     expect((await api.call('GET', '/api/v1/audit?cursor=x')).body.errors[0].field).toBe('query.cursor')
   })
+
+  it('keeps the beginning of what is long, and a thousand ids whole', async () => {
+    const users = Array.from({ length: 1_000 }, (_, i) => ({ name: `many-${i}`, note: 'n'.repeat(500) }))
+    const made = (await api.call('POST', '/api/v1/users/bulk', { users })).body.items
+    const ids = made.map((user: { id: string }) => user.id)
+    await api.call('POST', '/api/v1/users/bulk/delete', { ids })
+    const [removed, added] = (await api.call('GET', '/api/v1/audit?limit=2')).body.items
+    expect(removed).toMatchObject({ action: 'user.delete-many', detail: { ids } })
+    expect(added.detail.users).toMatch(/^\[\{"name":"many-0".*\(\d{6} characters\)$/)
+    expect(added.detail.users.length).toBeLessThan(33_000)
+  })
 })

@@ -11,12 +11,24 @@ export interface AuditEntry {
   requestId: string | null
 }
 
+/** Characters that one field of a detail may take as JSON: a thousand ids fit, rules of a megabyte do not. */
+const MOST = 32_000
+
+/** Longer fields are cut, as text that says so: rows are kept for good, and listed two hundred at a time. */
+const bounded = (detail: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(detail).map(([name, value]) => {
+      const text = JSON.stringify(value) ?? ''
+      return [name, text.length <= MOST ? value : `${text.slice(0, MOST)}... (${text.length} characters)`]
+    }),
+  )
+
 /** Writes an audit row and returns its number. */
 export async function writeAudit(
   db: Db,
   entry: Pick<AuditEntry, 'actor' | 'action' | 'target' | 'detail' | 'requestId'>,
 ): Promise<number> {
-  const row = await db.audit.create({ data: { ...entry, detail: JSON.stringify(entry.detail) } })
+  const row = await db.audit.create({ data: { ...entry, detail: JSON.stringify(bounded(entry.detail)) } })
   return row.id
 }
 
