@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { createUsers, takenNames } from '../store/new-users.js'
-import { plansNamed } from '../store/plans.js'
+import { daysOfPlans } from '../store/plans.js'
 import { deleteUsers, renewUsers, switchUsers, type Term } from '../store/user-actions.js'
 import { knownUsers } from '../store/users.js'
 import type { ApiDeps } from './deps.js'
@@ -43,7 +43,7 @@ export const userBulkRoutes = [
       const now = deps.ports.clock.now()
       const plans = await requireCreatable(deps, body.users, now)
       if (query.dryRun) return { status: 200, body: { dryRun: true, count: body.users.length } }
-      const users = body.users.map(user => withEnd(user, plans.get(user.plan ?? '')?.days ?? null, now))
+      const users = body.users.map(user => withEnd(user, plans.get(user.plan ?? '') ?? null, now))
       const made = await createUsers(deps.db, deps.sealer, users, now)
       // Only when another request was quicker since the look above: which of them it was, the next try says.
       if (typeof made === 'string') throw overtaken()
@@ -112,7 +112,7 @@ async function requireCreatable({ db }: ApiDeps, users: Wanted, now: Date) {
       db,
       users.map(user => user.name),
     ),
-    plansNamed(
+    daysOfPlans(
       db,
       users.flatMap(user => user.plan ?? []),
     ),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { createUsers } from '../store/new-users.js'
-import { plansNamed } from '../store/plans.js'
+import { daysOfPlans } from '../store/plans.js'
 import { deleteUsers } from '../store/user-actions.js'
 import { getUser, listUsers, type UserConflict, updateUser } from '../store/users.js'
 import { badField, notFound, Problem } from './problem.js'
@@ -46,14 +46,15 @@ export const userRoutes = [
       const { deps, body } = call
       const now = deps.ports.clock.now()
       if (typeof body.expiresAt === 'string') future(body.expiresAt, now)
-      const plan = body.plan === null ? undefined : (await plansNamed(deps.db, [body.plan])).get(body.plan)
-      if (body.plan !== null && !plan) throw refusal('no-such-plan', body)
-      const made = await createUsers(deps.db, deps.sealer, [withEnd(body, plan?.days ?? null, now)], now)
+      const plans = await daysOfPlans(deps.db, body.plan === null ? [] : [body.plan])
+      if (body.plan !== null && !plans.has(body.plan)) throw refusal('no-such-plan', body)
+      const user = withEnd(body, plans.get(body.plan ?? '') ?? null, now)
+      const made = await createUsers(deps.db, deps.sealer, [user], now)
       if (typeof made === 'string') throw refusal(made, body)
-      const [user] = made
-      if (!user) throw new Error('a new user was removed while it was being made')
-      const headers = { location: `/api/v1/users/${user.view.id}` }
-      return { status: 201, body: { ...user.view, ...linkOf(deps, user.token) }, headers }
+      const [stored] = made
+      if (!stored) throw new Error('a new user was removed while it was being made')
+      const headers = { location: `/api/v1/users/${stored.view.id}` }
+      return { status: 201, body: { ...stored.view, ...linkOf(deps, stored.token) }, headers }
     },
   }),
   defineRoute({

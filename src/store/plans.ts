@@ -44,10 +44,13 @@ export async function getPlan(db: Db, name: string): Promise<PlanView | null> {
   return row && viewPlan(row)
 }
 
-/** The plans of these names that exist. */
-export async function plansNamed(db: Db, names: readonly string[]): Promise<Map<string, PlanView>> {
-  const rows = await db.plan.findMany({ where: { name: { in: [...names] } }, include: counted })
-  return new Map(rows.map(row => [row.name, viewPlan(row)]))
+/** The plans of these names that exist, and how many days each gives. Nobody's users are counted for it. */
+export async function daysOfPlans(db: Db, names: readonly string[]): Promise<Map<string, number | null>> {
+  const rows = await db.plan.findMany({
+    where: { name: { in: [...names] } },
+    select: { name: true, days: true },
+  })
+  return new Map(rows.map(row => [row.name, row.days]))
 }
 
 /** Plans by name, a page at a time; `next` is the cursor of the following page. */
