@@ -169,11 +169,21 @@ const details = (found: User) =>
     created: when(found.createdAt),
   }).map(([field, value]) => ({ field, value }))
 
-const row = ({ id, name, plan, enabled, over, expiresAt, traffic }: User) => ({
-  id,
-  name,
-  plan,
-  state: enabled ? (over ? 'over' : 'on') : 'off',
-  expires: expiresAt ? when(expiresAt) : 'never',
-  traffic: `${bytes(traffic.up + traffic.down)} / ${traffic.limit === null ? 'no limit' : bytes(traffic.limit)}`,
+const row = (found: User) => ({
+  id: found.id,
+  name: found.name,
+  plan: found.plan,
+  state: stateOf(found),
+  expires: found.expiresAt ? when(found.expiresAt) : 'never',
+  traffic: trafficOf(found),
 })
+
+/** What keeps a user out, the first of several; `on`: nothing. */
+function stateOf({ enabled, expiresAt, over }: User): ListOptions['state'] {
+  if (!enabled) return 'off'
+  if (expiresAt && new Date(expiresAt) <= new Date()) return 'ended'
+  return over ? 'over' : 'on'
+}
+
+const trafficOf = ({ traffic: { up, down, limit } }: User): string =>
+  `${bytes(up + down)} / ${limit === null ? 'no limit' : bytes(limit)}`
