@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startApi } from '../../test/support/api.js'
+import { accessChanged } from '../store/access.js'
+import { countEdges } from '../store/counts.js'
 import { recordDenials } from '../store/denials.js'
 import { dayOf } from '../store/periods.js'
 import { downsample } from '../store/samples.js'
@@ -70,6 +72,13 @@ describe('S0-4: statistics', () => {
       expect(body).toContain(line)
     expect(body).not.toContain('edge-1')
     expect(body).not.toContain('u1')
+  })
+
+  it('count an edge as late whose list has a number that is still to come', async () => {
+    await db.$transaction([accessChanged(db, ['h1', 'h2']), db.node.updateMany({ data: { accessSeq: 9 } })])
+    expect(await countEdges(db, NOW)).toMatchObject({ lag: 2, lagging: 1 })
+    await db.node.updateMany({ data: { accessSeq: 1 } })
+    expect(await countEdges(db, NOW)).toMatchObject({ lag: 1, lagging: 1 })
   })
 })
 

@@ -40,11 +40,12 @@ export interface EdgeFigures {
   lagging: number
 }
 
-/** Counts what the edges do: one statement. A node that has no access list yet lags by all of it. */
+/** Counts what the edges do: one statement. A node without a list, or with one still to come, lags by all of it. */
 export async function countEdges(db: Db, now: Date): Promise<EdgeFigures> {
   const [row] = await db.$queryRaw<unknown[]>`
     WITH log AS (SELECT coalesce(max(seq), 0) AS head FROM "AccessChange"),
-      ready AS (SELECT connections, head - coalesce("accessSeq", 0) AS lag FROM "Node", log WHERE state = 'ready')
+      ready AS (SELECT connections, head - iif("accessSeq" <= head, "accessSeq", 0) AS lag FROM "Node", log
+        WHERE state = 'ready')
     SELECT (SELECT count(*) FROM "User") AS users, (SELECT count(*) FROM "User" WHERE over = 1) AS over,
       (SELECT count(DISTINCT "userId") FROM "Session" WHERE "seenAt" >= ${new Date(now.getTime() - SESSION_LIFE)})
         AS online,
