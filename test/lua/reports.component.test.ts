@@ -94,7 +94,7 @@ describe('usage', () => {
     plane.away = true
     for (let round = 1; round <= 3; round += 1) {
       await visit('anna', 2)
-      await until(() => batches().length >= round)
+      await until(() => spooled('anna') === before + 2 * round, { what: 'all to be on the disk' })
     }
     await edge.stop('SIGKILL')
     await edge.start()
