@@ -2,16 +2,11 @@
 // its next beat. Against the same with the whole list, which is what a change costs without a log of changes.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { accessOfUsersChanged } from '../src/store/access.js'
-import { openDatabase } from '../src/store/client.js'
-import { hashToken } from '../src/store/tokens.js'
-import { startRedis } from '../test/support/redis.js'
+import { openFleet } from './fleet.js'
 import { compare, report } from './measure.js'
 
 const AGENTS = 200
@@ -20,17 +15,7 @@ const ROUNDS = 5
 /** Milliseconds from an answer to a beat to the next beat: a fleet that beats every ten seconds is spread like this. */
 const BEAT = 200
 
-const redis = await startRedis()
-const directory = mkdtempSync(join(tmpdir(), 'lazarus-bench-'))
-const file = join(directory, 'bench.db')
-const db = await openDatabase(file)
-await db.pool.create({ data: { name: 'bench', zone: 'bench.test', image: 'none' } })
-await db.node.createMany({
-  data: Array.from({ length: AGENTS }, (_, number) => ({
-    ...{ name: `bench-${number}`, poolName: 'bench', zone: 'bench.test', state: 'ready' },
-    ...{ fqdn: `bench-${number}.bench.bench.test`, agentKeyHash: hashToken(`key-${number}`) },
-  })),
-})
+const { redis, file, db, close } = await openFleet(AGENTS)
 await db.$executeRaw`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${USERS})
   INSERT INTO "User" (id, name, "tokenHash") SELECT printf('u%017d', i), 'user ' || i, printf('%064x', i) FROM n`
 
@@ -137,6 +122,4 @@ report({
 
 sockets.destroy()
 server.disconnect()
-await db.$disconnect()
-await redis.stop()
-rmSync(directory, { recursive: true })
+await close()

@@ -2,17 +2,12 @@
 // no acknowledged beat is lost when the API is killed at full load.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { createBeatConsumer } from '../src/queue/heartbeats.js'
-import { openDatabase } from '../src/store/client.js'
 import { recordBeats } from '../src/store/nodes.js'
-import { hashToken } from '../src/store/tokens.js'
-import { startRedis } from '../test/support/redis.js'
 import { until } from '../test/support/wait.js'
+import { openFleet } from './fleet.js'
 import { compare, report } from './measure.js'
 
 const NODES = 1_000
@@ -20,21 +15,7 @@ const CONNECTIONS = 128
 const SECONDS = 4
 const ROUNDS = 5
 
-const redis = await startRedis()
-const directory = mkdtempSync(join(tmpdir(), 'lazarus-bench-'))
-const file = join(directory, 'bench.db')
-const db = await openDatabase(file)
-await db.pool.create({ data: { name: 'bench', zone: 'bench.test', image: 'none' } })
-await db.node.createMany({
-  data: Array.from({ length: NODES }, (_, number) => ({
-    name: `bench-${number}`,
-    poolName: 'bench',
-    zone: 'bench.test',
-    fqdn: `bench-${number}.bench.bench.test`,
-    state: 'ready',
-    agentKeyHash: hashToken(`key-${number}`),
-  })),
-})
+const { redis, file, db, close } = await openFleet(NODES)
 let recorded = 0
 const consumer = createBeatConsumer({
   redisUrl: redis.url,
@@ -123,7 +104,5 @@ report({
 
 for (const child of children) if (child.connected) child.disconnect()
 await consumer.close()
-await db.$disconnect()
-await redis.stop()
-rmSync(directory, { recursive: true })
+await close()
 if (lost > 0) process.exitCode = 1
