@@ -124,15 +124,16 @@ function hostChanges(a: Vip, b: Vip, before: Hosts, after: Hosts): Change[] {
   const at = (hosts: Hosts, name: string) => `${name} (${hosts.get(name) ?? 'no address'})`
   const was = a.wss.map(name => at(before, name))
   const is = b.wss.map(name => at(after, name))
-  const gone = was.filter(each => !is.includes(each))
+  const [then, now] = [new Set(was), new Set(is)]
+  const gone = was.filter(each => !now.has(each))
   const label: Label = gone.length === was.length ? 'vip-withdrawal' : 'rs-flap'
-  const kept = (list: string[], other: string[]) => list.filter(each => other.includes(each)).join(' ')
+  const kept = (list: string[], other: Set<string>) => list.filter(each => other.has(each)).join(' ')
   const hashed = b.scheduler === 'sh' || b.scheduler === 'mh'
   return [
-    ...is.filter(each => !was.includes(each)).map(each => change(path, `ws ${each} added`, 'safe')),
+    ...is.filter(each => !then.has(each)).map(each => change(path, `ws ${each} added`, 'safe')),
     ...gone.map(each => change(path, `ws ${each} removed`, label)),
     // Hash schedulers go by the place in the list: clients land on other hosts.
-    ...(kept(was, is) === kept(is, was)
+    ...(kept(was, now) === kept(is, then)
       ? []
       : [change(path, 'order of ws changed', hashed ? 'rs-flap' : 'safe')]),
   ]

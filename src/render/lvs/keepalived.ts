@@ -53,7 +53,10 @@ export function renderVip(
     dport: port.dport,
     group: groupOf(vip, port),
     head: headOf(dialect, vip, port),
-    check: checkOf(dialect, port),
+    // Once for all hosts: they are the most of what is written.
+    check: checkOf(dialect, port)
+      .map(line => `        ${line}\n`)
+      .join(''),
   }))
   return fill(templates, 'keepalived/vip.conf.eta', { vip: vip.vip, hosts, services })
 }

@@ -26,19 +26,42 @@ export interface Revision {
  * change of one VIP is a change of one file. Throws for a host without an address.
  */
 export function renderRevision(cluster: Cluster, ingredients: Ingredients): Revision {
-  const files = Object.fromEntries(
-    cluster.lbinfos.map(lb => [lb.hostname, marked(cluster, filesOf(cluster, lb, ingredients))]),
-  )
-  return { id: sha256(JSON.stringify(sorted(files))), files }
+  const vipFiles = vipFilesOf(cluster, ingredients)
+  const rendered = cluster.lbinfos
+    .map(lb => ({
+      lb: lb.hostname,
+      files: { ...vipFiles(dialectOf(lb)), ...marked(cluster, ownFilesOf(cluster, lb, ingredients)) },
+    }))
+    .map(({ lb, files }) => ({ lb, files: Object.entries(files).sort(byKey) }))
+  const digests = rendered
+    .map(({ lb, files }) => [lb, files.map(([path, { digest }]) => [path, digest])] as const)
+    .toSorted(byKey)
+  return {
+    id: sha256(JSON.stringify(digests)),
+    files: Object.fromEntries(
+      rendered.map(({ lb, files }) => [
+        lb,
+        Object.fromEntries(files.map(([path, { text }]) => [path, text])),
+      ]),
+    ),
+  }
 }
 
-const marked = (cluster: Cluster, files: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(files).map(([path, text]) => [
-      path,
-      `${headOf(path)} Lazarus, cluster ${cluster.name}, revision ${sha256(text)}; changes are overwritten\n${text}`,
-    ]),
+/** A file with its first line, and the SHA-256 of what stands below that. */
+interface Marked {
+  text: string
+  digest: string
+}
+
+function marked(cluster: Cluster, files: Record<string, string>): Record<string, Marked> {
+  return Object.fromEntries(
+    Object.entries(files).map(([path, text]) => {
+      const digest = sha256(text)
+      const head = `${headOf(path)} Lazarus, cluster ${cluster.name}, revision ${digest}; changes are overwritten\n`
+      return [path, { text: head + text, digest }]
+    }),
   )
+}
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
@@ -46,16 +69,34 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 const headOf = (path: string): string =>
   path.endsWith('vipctl') ? '#!/bin/sh\n#' : path.endsWith('.rules') ? '#' : '!'
 
-function filesOf(
-  cluster: Cluster,
-  lb: Lb,
-  { templates, hosts, ospfKey }: Ingredients,
-): Record<string, string> {
-  const files: Record<string, string> = { 'keepalived/keepalived.conf': renderMain(templates, cluster, lb) }
-  for (const vip of cluster.vip2ws) {
-    const addresses = vip.wss.map(ws => addressOf(hosts, ws))
-    files[`keepalived/${vip.vip}.conf`] = renderVip(templates, dialectOf(lb), vip, addresses)
+/** The files of the VIPs, by dialect: the same on every balancer that speaks it, and so made once. */
+function vipFilesOf(cluster: Cluster, { templates, hosts }: Ingredients) {
+  const made = new Map<string, Record<string, Marked>>()
+  return (dialect: ReturnType<typeof dialectOf>): Record<string, Marked> => {
+    const files =
+      made.get(dialect) ??
+      marked(
+        cluster,
+        Object.fromEntries(
+          cluster.vip2ws.map(vip => [
+            `keepalived/${vip.vip}.conf`,
+            renderVip(
+              templates,
+              dialect,
+              vip,
+              vip.wss.map(ws => addressOf(hosts, ws)),
+            ),
+          ]),
+        ),
+      )
+    made.set(dialect, files)
+    return files
   }
+}
+
+/** What a balancer has for itself. */
+function ownFilesOf(cluster: Cluster, lb: Lb, { templates, ospfKey }: Ingredients): Record<string, string> {
+  const files: Record<string, string> = { 'keepalived/keepalived.conf': renderMain(templates, cluster, lb) }
   const vipctl = renderVipctl(templates, cluster, lb)
   if (vipctl !== null) files['sbin/vipctl'] = vipctl
   const snat = renderSnat(templates, cluster, lb)
@@ -88,9 +129,4 @@ function addressOf(hosts: ReadonlyMap<string, string>, name: string): string {
   return address
 }
 
-const sorted = (files: Record<string, Record<string, string>>) =>
-  Object.entries(files)
-    .sort(byKey)
-    .map(([lb, each]) => [lb, Object.entries(each).sort(byKey)])
-
-const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
+const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1)

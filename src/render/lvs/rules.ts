@@ -76,9 +76,11 @@ function vipRules(vip: Vip, cluster: Cluster, resolved: Surroundings['resolved']
     cluster.lbinfos.some(lb => dialectOf(lb) === 'alibaba')
   )
     say('ports', 'the alibaba dialect has no check for UDP')
+  const named = new Set<string>()
   for (const [index, ws] of vip.wss.entries()) {
-    if (vip.wss.indexOf(ws) !== index) say(`wss.${index}`, `${ws} is there twice`)
+    if (named.has(ws)) say(`wss.${index}`, `${ws} is there twice`)
     else if (!resolved.get(ws)) say(`wss.${index}`, `${ws} does not resolve to exactly one IPv4 address`)
+    named.add(ws)
   }
   return found
 }
