@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { newId } from '../store/ids.js'
 import { type Caller, requireScope } from './auth.js'
 import type { ApiDeps } from './deps.js'
+import { inOriginForm, ORIGIN_LIMIT, originReader } from './origin.js'
 import { idempotencyKey, perform } from './perform.js'
 import { type FieldError, Problem } from './problem.js'
 import type { Answer, AnyRoute, Call } from './route.js'
@@ -22,13 +23,24 @@ export interface Serving {
 /** A router that serves these routes; every other method on one of their paths is answered 405. */
 export function mountRoutes(routes: readonly AnyRoute[], deps: ApiDeps, serving: Serving): Router {
   const router = express.Router({ strict: false })
-  const json = express.json({ limit: '1mb', type: 'application/json' })
+  const json = [express.json({ limit: '1mb', type: 'application/json' })]
+  const origin = [
+    express.json({ limit: ORIGIN_LIMIT, type: 'application/json' }),
+    express.urlencoded({ limit: ORIGIN_LIMIT, extended: false, parameterLimit: 100 }),
+  ]
   const allowed = new Map<string, string[]>()
   for (const route of routes) {
     const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1')
     allowed.set(path, [...(allowed.get(path) ?? []), route.method.toUpperCase()])
     // The caller is known before the body is read: strangers cannot make us parse megabytes.
-    router[route.method](path, admit(route, serving.authenticate), json, serve(route, deps, serving))
+    router[route.method](
+      path,
+      admit(route, serving.authenticate),
+      route.origin ? origin : json,
+      route.origin
+        ? inOriginForm(route.origin.doing, serve(route, deps, serving))
+        : serve(route, deps, serving),
+    )
   }
   for (const [path, methods] of allowed) router.all(path, refuseMethod(methods))
   return router
@@ -44,10 +56,10 @@ const admit =
     next()
   }
 
-const serve =
-  (route: AnyRoute, deps: ApiDeps, { closing, tokensChanged }: Serving): RequestHandler =>
-  async (req, res) => {
-    const input = parse(route, req)
+function serve(route: AnyRoute, deps: ApiDeps, { closing, tokensChanged }: Serving): RequestHandler {
+  const read: Reader = route.origin ? originReader(route) : ({ query, body }) => ({ query, body, errors: [] })
+  return async (req, res) => {
+    const input = parse(route, req, read)
     const call: Call<never, never, never> = {
       ...input,
       deps,
@@ -64,6 +76,10 @@ const serve =
       await (touches ? perform(route, call, idempotencyKey(req.get('idempotency-key'))) : route.handle(call)),
     )
   }
+}
+
+/** Query and body of a request, not checked yet. */
+type Reader = (req: Request) => { query: unknown; body: unknown; errors: FieldError[] }
 
 function send(res: Response, answer: Answer): void {
   if ('stream' in answer) {
@@ -79,18 +95,20 @@ function send(res: Response, answer: Answer): void {
 }
 
 /** Every part of the request by its schema. Throws 415, or 422 with all bad fields at once. */
-function parse(route: AnyRoute, req: Request): { params: never; query: never; body: never } {
-  if (route.body && req.body === undefined && hasBody(req)) throw wrongType()
-  const errors: FieldError[] = []
+function parse(route: AnyRoute, req: Request, read: Reader): { params: never; query: never; body: never } {
+  if (route.body && req.body === undefined && hasBody(req)) throw wrongType(route)
+  const { errors: unread, ...sent } = read(req)
+  const errors = [...unread]
+  const isNew = ({ field }: FieldError) => unread.every(each => each.field !== field)
   const part = (name: string, schema: z.ZodObject | undefined, value: unknown) => {
     const parsed = (schema ?? NOTHING).safeParse(value ?? {})
-    if (!parsed.success) errors.push(...fieldErrors(name, parsed.error))
+    if (!parsed.success) errors.push(...fieldErrors(name, parsed.error).filter(isNew))
     return parsed.data as never
   }
   const input = {
     params: part('path', route.params, req.params),
-    query: part('query', route.query, req.query),
-    body: part('body', route.body, req.body),
+    query: part('query', route.query, sent.query),
+    body: part('body', route.body, sent.body),
   }
   if (errors.length > 0) throw invalid(errors)
   return input
@@ -119,8 +137,12 @@ export const invalid = (errors: readonly FieldError[]): Problem =>
 const hasBody = (req: Request): boolean =>
   req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0
 
-const wrongType = (): Problem =>
-  new Problem(415, 'not-json', 'Send the body as JSON, with the header "Content-Type: application/json".')
+const wrongType = (route: AnyRoute): Problem =>
+  new Problem(
+    415,
+    'not-json',
+    `Send the body as JSON, with the header "Content-Type: application/json"${route.origin ? ', or as a form (application/x-www-form-urlencoded)' : ''}.`,
+  )
 
 const refuseMethod =
   (methods: readonly string[]): RequestHandler =>

@@ -74,9 +74,14 @@ function operation(route: AnyRoute): Json {
     operationId: operationId(route),
     tags: [route.tag],
     summary: route.summary,
-    description: `Needs a token with the scope \`${route.scope}\`.`,
+    description: `Needs a token with the scope \`${route.scope}\`.${route.origin ? ` ${ORIGIN_FORM}` : ''}`,
     parameters: [...listed(route.params, 'path'), ...listed(route.query, 'query'), ...keyOf(route)],
-    ...(route.body && { requestBody: { required: true, content: jsonContent(route.body, 'input') } }),
+    ...(route.body && {
+      requestBody: {
+        required: !route.origin,
+        content: { ...jsonContent(route.body, 'input'), ...(route.origin && formContent(route.body)) },
+      },
+    }),
     responses: {
       ...(route.preview && {
         200: {
@@ -88,6 +93,18 @@ function operation(route: AnyRoute): Json {
       ...refusals(route),
     },
   }
+}
+
+const ORIGIN_FORM =
+  'Arguments may also come in the query. A refusal is answered with 200 and "failed", unless the body is JSON or the caller accepts application/problem+json.'
+
+/** The same fields as a form; lists and objects in it are text in JSON. */
+function formContent(body: z.ZodObject): Json {
+  const schema = toSchema(body, 'input') as { properties?: Record<string, Json> }
+  const encoding = Object.entries(schema.properties ?? {})
+    .filter(([, { type }]) => type === 'array' || type === 'object')
+    .map(([name]) => [name, { contentType: 'application/json' }])
+  return { 'application/x-www-form-urlencoded': { schema, encoding: Object.fromEntries(encoding) } }
 }
 
 /** `POST /pools/{name}/scale-out` is `postPoolsByNameScaleOut`. */

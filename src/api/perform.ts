@@ -82,11 +82,12 @@ async function audited(route: AnyRoute, call: AnyCall): Promise<Answer> {
   const { deps, params, body, query, caller, requestId } = call
   const { dryRun: _, ...what } = query
   const started = route.answer.status === 202 ? { run: call.runId } : {}
+  const shown = Object.entries(body).filter(([field]) => !route.secret?.includes(field))
   const row = await writeAudit(deps.db, {
     actor: caller.name,
     action: route.action ?? '',
     target: String(params.name ?? params.id ?? body.name ?? body.pool ?? ''),
-    detail: { ...what, ...body, ...started },
+    detail: { ...what, ...Object.fromEntries(shown), ...started },
     requestId,
   })
   try {

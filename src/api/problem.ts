@@ -10,6 +10,8 @@ export interface FieldError {
 export interface ProblemExtras {
   errors?: readonly FieldError[]
   headers?: Readonly<Record<string, string>>
+  /** The run that is in the way. */
+  run?: string
   cause?: unknown
 }
 
@@ -21,6 +23,7 @@ export class Problem extends Error {
   override readonly name = 'Problem'
   readonly errors: readonly FieldError[]
   readonly headers: Readonly<Record<string, string>>
+  readonly run: string | undefined
   constructor(
     readonly status: number,
     readonly code: string,
@@ -30,6 +33,7 @@ export class Problem extends Error {
     super(detail, { cause: extras.cause })
     this.errors = extras.errors ?? []
     this.headers = extras.headers ?? {}
+    this.run = extras.run
   }
 }
 
@@ -60,12 +64,13 @@ export const badField = (field: string, message: string): Problem =>
 
 /** Answers with RFC 9457 problem JSON. */
 export function sendProblem(res: ServerResponse, problem: Problem, requestId: string): void {
-  const { status, code, message: detail, errors } = problem
+  const { status, code, message: detail, errors, run } = problem
   const text = JSON.stringify({
     type: `urn:lazarus:problem:${code}`,
     title: TITLES[status] ?? 'Error',
     ...{ status, code, detail },
     ...(errors.length > 0 ? { errors } : {}),
+    ...(run === undefined ? {} : { run }),
     requestId,
   })
   res.writeHead(status, {

@@ -38,6 +38,10 @@ export interface Route<P extends z.ZodObject, Q extends z.ZodObject, B extends z
   readonly params?: P
   readonly query?: Q
   readonly body?: B
+  /** Arguments and answers in the form of the original (`origin.ts`); `doing` begins its refusals: "vip add". */
+  readonly origin?: { readonly doing: string }
+  /** Fields of the body that the audit must not hold. */
+  readonly secret?: readonly string[]
   readonly answer: { status: 200 | 201 | 202 | 204; schema?: z.ZodType; text: string; type?: string }
   /** What `?dryRun=true` answers, with status 200. */
   readonly preview?: z.ZodType
