@@ -30,7 +30,10 @@ export interface ApiDeps {
   beats: BeatQueue
   registry: Registry
   /** The world outside, and our own records of it. */
-  ports: Pick<Ports, 'compute' | 'dns' | 'fleet' | 'ssh' | 'vault' | 'clock' | 'notices' | 'settings'>
+  ports: Pick<
+    Ports,
+    'compute' | 'dns' | 'fleet' | 'clusters' | 'resolver' | 'ssh' | 'vault' | 'clock' | 'notices' | 'settings'
+  >
   sealer: Sealer
   settings: ApiSettings
   log: Logger

@@ -69,6 +69,14 @@ export const SETTINGS = {
   ),
   LAZARUS_ZONE: setting(z.string().optional(), 'DNS zone of pools that name none.'),
   LAZARUS_HEARTBEAT_INTERVAL: setting(duration.default('10s'), 'Time between two beats of an agent.'),
+  LAZARUS_RESOLVER: setting(
+    z
+      .string()
+      .default('')
+      .transform(text => text.split(',').flatMap(part => part.trim() || []))
+      .pipe(z.array(listen)),
+    'Name servers (address:port, comma separated) that resolve the hosts behind VIPs. Default: as the system does.',
+  ),
   LAZARUS_MISSED_BEATS: setting(
     z.coerce.number().int().min(1).default(3),
     'Missed beats after which a node is dead, and after which an agent denies.',

@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { createAcme } from '../adapters/acme/certificates.js'
 import { createCloudflareDns } from '../adapters/cloudflare/dns.js'
 import { createHcloudCompute } from '../adapters/hcloud/index.js'
+import { createResolver } from '../adapters/resolver.js'
 import { generateSshKey } from '../adapters/ssh/keys.js'
 import { createSsh } from '../adapters/ssh/ssh.js'
 import type { Settings } from '../config/env.js'
@@ -17,10 +18,12 @@ import { createEngine } from '../queue/engine.js'
 import { EDGE_IMAGE } from '../render/compose.js'
 import { createCertificateShelf } from '../store/certificates.js'
 import { openDatabase } from '../store/client.js'
+import { createClusterBook } from '../store/cluster-book.js'
 import { createConfigShelf } from '../store/configs.js'
 import { createFleetBook } from '../store/fleet.js'
 import { newId } from '../store/ids.js'
 import { createNodeBook } from '../store/node-book.js'
+import { nodeAddresses } from '../store/nodes.js'
 import { createNoticeBoard } from '../store/notifications.js'
 import { createSealer, loadSealKey } from '../store/seal.js'
 import { createServiceBook } from '../store/service-book.js'
@@ -74,6 +77,7 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
     dns,
     vault,
   })
+  const sources = loadEdgeSources()
   const ports: Ports = {
     ...{ compute, dns, certificates, ssh, vault },
     clock: systemClock,
@@ -81,6 +85,11 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
     certificateShelf: createCertificateShelf(db),
     configs: createConfigShelf(db, systemClock),
     services: createServiceBook(db),
+    clusters: createClusterBook(db),
+    resolver: createResolver({
+      nodes: hosts => nodeAddresses(db, hosts),
+      servers: settings.LAZARUS_RESOLVER,
+    }),
     fleet: createFleetBook(db),
     notices: createNoticeBoard(db),
     upkeep: createUpkeep(db),
@@ -89,7 +98,8 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
       heartbeatInterval: milliseconds(settings.LAZARUS_HEARTBEAT_INTERVAL) / 1000,
       missedBeats: settings.LAZARUS_MISSED_BEATS,
       edgeImage: EDGE_IMAGE,
-      edgeSources: loadEdgeSources(),
+      edgeSources: sources,
+      lvsTemplates: sources.templates,
     },
   }
   const registry = createRegistry(jobs, workflows)

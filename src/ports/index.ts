@@ -1,5 +1,6 @@
 import type { CertificatesPort } from './certificates.js'
 import type { Clock } from './clock.js'
+import type { ClusterBook, ResolverPort } from './clusters.js'
 import type { ComputePort } from './compute.js'
 import type { DnsPort } from './dns.js'
 import type { FleetBook, NoticeBoard } from './fleet.js'
@@ -19,6 +20,8 @@ export interface Ports {
   certificateShelf: CertificateShelf
   configs: ConfigShelf
   services: ServiceBook
+  clusters: ClusterBook
+  resolver: ResolverPort
   vault: Vault
   fleet: FleetBook
   notices: NoticeBoard
@@ -38,4 +41,6 @@ export interface FleetSettings {
   edgeImage: string
   /** The texts that every edge gets, by path inside `lua/` and `templates/`. */
   edgeSources: { lua: Readonly<Record<string, string>>; templates: Readonly<Record<string, string>> }
+  /** The templates of balancers and our program for them, by path inside `templates/`. */
+  lvsTemplates: Readonly<Record<string, string>>
 }

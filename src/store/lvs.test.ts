@@ -21,8 +21,9 @@ beforeEach(async () => {
 })
 
 const hosts = new Map([...exampleHosts()].map(([name, address]) => [name, address ?? '']))
-const write = (cluster: Cluster, after = 0) =>
-  writeCluster(db, { cluster, hosts, after, actor: 'ann', note: '' })
+let changes = 0
+const write = (cluster: Cluster, after = 0, change = `c${++changes}`) =>
+  writeCluster(db, { cluster, hosts, after, change, actor: 'ann', note: '' })
 
 const second = (change: object = {}): Cluster =>
   exampleWith({

@@ -1,38 +1,16 @@
 import { z } from 'zod'
 import { codeOf } from '../core/errors.js'
+import type { ClusterDocument, NewDocument, Written } from '../ports/clusters.js'
 import { type Cluster, clusterSchema, portsOf } from '../render/lvs/cluster-schema.js'
 import type { Db } from './client.js'
 
-/** One state of a cluster, and the address that each of its hosts had when it was written. */
-export interface LvsDocument {
-  version: number
-  cluster: Cluster
-  hosts: Map<string, string>
-  actor: string
-  note: string
-  /** ISO 8601. */
-  createdAt: string
-}
-
-/** What to write. `after` is the version that it was made from: 0 for a new cluster. */
-export interface NewDocument {
-  cluster: Cluster
-  hosts: ReadonlyMap<string, string>
-  after: number
-  actor: string
-  note: string
-}
-
-/** conflict: somebody else wrote this cluster meanwhile; taken: another cluster has a VIP, balancer or router id of it. */
-export type Written = 'written' | 'conflict' | 'taken'
-
 /**
  * Writes the next document of a cluster, with the tables that go by it, in one batch: of two that write at once, one
- * gets `conflict`, and two clusters never share what is to be had once.
+ * gets `conflict`, and two clusters never share what is to be had once. A change is written once, however often asked.
  */
 export async function writeCluster(
   db: Db,
-  { cluster, hosts, after, actor, note }: NewDocument,
+  { cluster, hosts, after, change, actor, note }: NewDocument,
 ): Promise<Written> {
   const { name } = cluster
   const version = after + 1
@@ -44,7 +22,9 @@ export async function writeCluster(
         ? db.lvsCluster.create({ data: { name, version } })
         : db.lvsCluster.updateMany({ where: { name }, data: { version } }),
       // The key of this row is what only one of two writers gets.
-      db.lvsDocument.create({ data: { clusterName: name, version, content, hosts: addresses, actor, note } }),
+      db.lvsDocument.create({
+        data: { clusterName: name, version, content, hosts: addresses, change, actor, note },
+      }),
       db.$executeRaw`DELETE FROM "LvsVip" WHERE "clusterName" = ${name}`,
       db.$executeRaw`DELETE FROM "LvsBalancer" WHERE "clusterName" = ${name}
         AND hostname NOT IN (SELECT value ->> 0 FROM json_each(${json}, '$.lbs'))`,
@@ -65,6 +45,8 @@ export async function writeCluster(
     return 'written'
   } catch (error) {
     if (!isTaken(error)) throw error
+    // Asked again after the answer was lost.
+    if (await readChange(db, name, change)) return 'written'
     const head = await db.lvsCluster.findUnique({ where: { name }, select: { version: true } })
     return (head?.version ?? 0) === after ? 'taken' : 'conflict'
   }
@@ -87,14 +69,24 @@ export async function deleteCluster(db: Db, name: string): Promise<boolean> {
 }
 
 /** The newest document of a cluster, or that of a version; null when there is none. */
-export async function readCluster(db: Db, name: string, version?: number): Promise<LvsDocument | null> {
+export async function readCluster(db: Db, name: string, version?: number): Promise<ClusterDocument | null> {
   const where = version === undefined ? { clusterName: name } : { clusterName: name, version }
   const row = await db.lvsDocument.findFirst({ where, orderBy: { version: 'desc' } })
   return row && documentOf(row)
 }
 
+/** The document that a change made; null when there is none. */
+export async function readChange(
+  db: Db,
+  clusterName: string,
+  change: string,
+): Promise<ClusterDocument | null> {
+  const row = await db.lvsDocument.findUnique({ where: { clusterName_change: { clusterName, change } } })
+  return row && documentOf(row)
+}
+
 /** The newest documents of all clusters, by name. One statement, however many there are. */
-export async function readClusters(db: Db): Promise<LvsDocument[]> {
+export async function readClusters(db: Db): Promise<ClusterDocument[]> {
   const rows = await db.$queryRaw<unknown[]>`SELECT d.* FROM "LvsCluster" c
     JOIN "LvsDocument" d ON d."clusterName" = c.name AND d.version = c.version ORDER BY c.name`
   return z.array(rawRow).parse(rows).map(documentOf)
@@ -154,21 +146,22 @@ const rawRow = z.object({
   version: integer,
   content: z.string(),
   hosts: z.string(),
+  change: z.string(),
+  revision: z.string().nullable(),
   actor: z.string(),
   note: z.string(),
   createdAt: z.union([z.date(), z.string().transform(text => new Date(text))]),
 })
 
 function documentOf({
-  version,
   content,
   hosts,
-  actor,
-  note,
   createdAt,
-}: z.output<typeof rawRow>): LvsDocument {
+  clusterName: _,
+  ...row
+}: z.output<typeof rawRow>): ClusterDocument {
   return {
-    ...{ version, actor, note },
+    ...row,
     cluster: clusterSchema.parse(JSON.parse(content)),
     hosts: new Map(Object.entries(addresses.parse(JSON.parse(hosts)))),
     createdAt: createdAt.toISOString(),

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import Database from 'better-sqlite3'
@@ -38,5 +38,23 @@ test('S0-23: who had a subscription is a user after the upgrade, with the same t
     'h3',
   ])
   expect(db.prepare(`SELECT name FROM sqlite_master WHERE name = 'Subscription'`).all()).toEqual([])
+  db.close()
+})
+
+test('pools keep their nodes when their table is made anew', () => {
+  const dir = tempDir()
+  const [file, before] = [join(dir, 'lazarus.db'), join(dir, 'before')]
+  cpSync(migrationsFolder, before, { recursive: true })
+  rmSync(join(before, '0003_lvs_push'), { recursive: true })
+  applyMigrations(file, pathToFileURL(`${before}/`))
+  const db = new Database(file)
+  db.exec(`INSERT INTO "Pool" (name, zone, image) VALUES ('edge', 'lazarus.test', 'debian-12');
+    INSERT INTO "Node" (name, "poolName", zone, fqdn, state) VALUES ('edge-1', 'edge', 'lazarus.test', 'f', 'ready')`)
+  applyMigrations(file)
+  expect(
+    db
+      .prepare('SELECT n.name, p.name AS pool, p.vips FROM "Node" n JOIN "Pool" p ON p.name = n."poolName"')
+      .all(),
+  ).toEqual([{ name: 'edge-1', pool: 'edge', vips: '[]' }])
   db.close()
 })

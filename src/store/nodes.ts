@@ -61,6 +61,13 @@ export async function listNodes(
   return { items, next: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null }
 }
 
+/** The IPv4 addresses of the nodes among these hosts, by full name. One statement. */
+export async function nodeAddresses(db: Db, hosts: readonly string[]): Promise<Map<string, string>> {
+  const rows = await db.$queryRaw<{ fqdn: string; ipv4: string }[]>`SELECT fqdn, ipv4 FROM "Node"
+    WHERE ipv4 IS NOT NULL AND fqdn IN (SELECT value FROM json_each(${JSON.stringify(hosts)}))`
+  return new Map(rows.map(row => [row.fqdn, row.ipv4]))
+}
+
 /** How many nodes there are in each state. */
 export async function countNodes(db: Db): Promise<Record<string, number>> {
   const groups = await db.node.groupBy({ by: ['state'], _count: true })

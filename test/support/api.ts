@@ -11,12 +11,15 @@ import { loadEdgeSources } from '../../src/main/edge-sources.js'
 import { systemClock } from '../../src/ports/clock.js'
 import { type Engine, QueueUnavailable, type StartRequest } from '../../src/queue/engine.js'
 import type { Db } from '../../src/store/client.js'
+import { createClusterBook } from '../../src/store/cluster-book.js'
 import { createFleetBook } from '../../src/store/fleet.js'
 import { createNoticeBoard } from '../../src/store/notifications.js'
 import { createSealer, type Sealer } from '../../src/store/seal.js'
 import { createVault } from '../../src/store/vault.js'
 import { workflows } from '../../src/workflows/index.js'
 import { testDatabase } from './database.js'
+import { fakeResolver } from './fake-clusters.js'
+import { exampleHosts } from './lvs/example.js'
 
 export const ADMIN = 'lzr_admin-token-for-tests-0000000000'
 
@@ -74,6 +77,7 @@ export const OFFERS = [
 
 function fakePorts(db: Db, sealer: Sealer): ApiDeps['ports'] {
   const refuse = (what: string) => () => Promise.reject(new Error(`the API must not ${what}`))
+  const sources = loadEdgeSources()
   return {
     compute: {
       offers: async () => OFFERS,
@@ -93,12 +97,15 @@ function fakePorts(db: Db, sealer: Sealer): ApiDeps['ports'] {
       },
     },
     fleet: createFleetBook(db),
+    clusters: createClusterBook(db),
+    resolver: fakeResolver(exampleHosts()),
     vault: createVault(db, sealer),
     clock: systemClock,
     notices: createNoticeBoard(db),
     settings: {
       ...{ publicUrl: 'http://127.0.0.1:8080', heartbeatInterval: 10, missedBeats: 3 },
-      ...{ edgeImage: 'example/edge:1', edgeSources: loadEdgeSources() },
+      ...{ edgeImage: 'example/edge:1', edgeSources: sources },
+      lvsTemplates: sources.templates,
     },
   }
 }

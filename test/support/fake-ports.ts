@@ -1,7 +1,9 @@
 import { PortError } from '../../src/core/errors.js'
 import type { Ports } from '../../src/ports/index.js'
+import { fakeClusters, fakeResolver } from './fake-clusters.js'
 import { fakeCertificates, fakeCompute, fakeDns, fakeSsh } from './fake-providers.js'
 import { fakeConfigs, fakeFleet, fakeNodes, fakeServices, fakeShelf, fakeVault } from './fake-records.js'
+import { lvsTemplates } from './lvs/templates.js'
 
 /** A fault of one call: `before` it has an effect, or `after` (the answer is lost). */
 interface Fault {
@@ -26,6 +28,8 @@ export function fakeWorld() {
     clock,
     nodes,
     services: fakeServices(() => nodes.rows),
+    clusters: fakeClusters(),
+    resolver: fakeResolver(),
     certificateShelf: fakeShelf(),
     configs: fakeConfigs(),
     vault: fakeVault(),
@@ -39,6 +43,7 @@ export function fakeWorld() {
     settings: {
       ...{ publicUrl: 'http://198.18.0.1:8080', heartbeatInterval: 10, missedBeats: 3 },
       ...{ edgeImage: 'example/edge:1', edgeSources: { lua: {}, templates: TEMPLATES } },
+      lvsTemplates: lvsTemplates(),
     },
   }
   const told = (once: string) => {
