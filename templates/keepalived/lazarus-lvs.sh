@@ -142,6 +142,7 @@ case ${1-} in
     printf '== addresses\n' && ip -o -4 addr show dev lo
     printf '== neighbours\n'
     if command -v vtysh >/dev/null; then vtysh -c 'show ip ospf neighbor json' || true; fi
+    printf '\n== end\n'
     ;;
   prune)
     case ${2-} in *[!0-9]* | '') fail "not a count: ${2-}" ;; esac

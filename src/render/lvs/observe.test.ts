@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseAddresses, parseIpvs, parseNeighbours } from './observe.js'
+import { parseAddresses, parseIpvs, parseNeighbours, readObservation } from './observe.js'
 
 const LISTING = `IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
@@ -71,4 +71,35 @@ test('neighbours that are Full', () => {
   })
   expect(parseNeighbours(text)).toEqual(['198.18.0.1', '198.18.0.3'])
   expect(() => parseNeighbours('% OSPF is not running')).toThrow()
+})
+
+const REVISION = 'a'.repeat(64)
+const observed = (neighbours: string) => `== current
+${REVISION}
+== good
+
+== listing
+${LISTING}== stats
+${STATS}== addresses
+1: lo    inet 198.18.100.1/32 scope global lo\\       valid_lft forever
+== neighbours
+${neighbours}
+== end
+`
+
+test('S4-4: an observation, section by section', () => {
+  const seen = readObservation(observed('{"neighbors":{"198.18.0.1":[{"nbrState":"Full/-"}]}}'))
+  expect(seen).toMatchObject({ current: REVISION, good: null, addresses: ['198.18.100.1'] })
+  expect(seen.services).toEqual(parseIpvs(LISTING, STATS))
+  expect(seen.neighbours).toEqual(['198.18.0.1'])
+})
+
+test('a routing daemon that says something else has no neighbours', () => {
+  expect(readObservation(observed('% OSPF is not running')).neighbours).toEqual([])
+  expect(readObservation(observed("% Can't open it\n{}")).neighbours).toEqual([])
+})
+
+test('a text that was cut off is no observation', () => {
+  expect(() => readObservation(observed('{}').replace('== end\n', ''))).toThrow('not whole')
+  expect(() => readObservation('')).toThrow('not whole')
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Observation } from '../../ports/clusters.js'
 
 /** What a balancer forwards for one service. Counters are those since its start. */
 export interface ObservedService {
@@ -100,4 +101,37 @@ export function parseNeighbours(text: string): string[] {
     .filter(([, each]) => each.some(one => (one.nbrState ?? one.state ?? '').startsWith('Full')))
     .map(([id]) => id)
     .sort()
+}
+
+/**
+ * What a balancer does, out of the sections that `lazarus-lvs observe` prints. A brief one has no services. Throws for a
+ * text that is none, or was cut off.
+ */
+export function readObservation(text: string): Observation {
+  const sections = new Map<string, string>()
+  for (const part of `\n${text}`.split('\n== ').slice(1)) {
+    const end = part.indexOf('\n')
+    sections.set(end < 0 ? part : part.slice(0, end), end < 0 ? '' : part.slice(end + 1))
+  }
+  const section = (name: string) => sections.get(name) ?? ''
+  if (!sections.has('addresses') || !sections.has('end'))
+    throw new Error('what the balancer said of itself is not whole')
+  return {
+    current: revisionIn(section('current')),
+    good: revisionIn(section('good')),
+    services: parseIpvs(section('listing'), section('stats')),
+    addresses: parseAddresses(section('addresses')),
+    neighbours: neighboursIn(section('neighbours')),
+  }
+}
+
+const revisionIn = (text: string): string | null => /^[0-9a-f]{64}$/m.exec(text)?.[0] ?? null
+
+/** A routing daemon that does not run, or says something else, has no neighbours. */
+function neighboursIn(text: string): string[] {
+  try {
+    return parseNeighbours(text.slice(text.indexOf('{')))
+  } catch {
+    return []
+  }
 }
