@@ -2,18 +2,29 @@ import type { Writable } from 'node:stream'
 
 /** Where a command writes: results to `stdout`, everything else to `stderr`. */
 export interface Io {
-  stdout: Writable & { isTTY?: boolean; columns?: number }
-  stderr: Writable & { isTTY?: boolean }
+  stdout: Terminal & { columns?: number }
+  stderr: Terminal
 }
+
+type Terminal = Writable & {
+  isTTY?: boolean
+  /** Of a terminal; false where NO_COLOR is set. */
+  hasColors?: () => boolean
+}
+
+const COLOURS = { red: 31, green: 32, yellow: 33, magenta: 35 } as const
+
+/** A line of text, or one with its colour; where colours cannot be shown, it is the text alone. */
+export type Line = string | { text: string; colour: keyof typeof COLOURS }
 
 /** How a command answers: `--json` prints values, otherwise people get text. */
 export interface Output {
   readonly json: boolean
   readonly io: Io
   /** The result: one JSON document, or the text. */
-  result(value: unknown, text: string): void
+  result(value: unknown, text: string | readonly Line[]): void
   /** A line for people about what is going on; silent with `--json`. */
-  say(line: string): void
+  say(line: Line): void
 }
 
 /** Text from elsewhere without the control characters that could drive a terminal. */
@@ -27,13 +38,20 @@ export function createOutput(io: Io, json: boolean): Output {
     json,
     io,
     result: (value, text) => {
-      const line = json ? JSON.stringify(value) : plain(text)
-      if (line !== '') io.stdout.write(`${line}\n`)
+      const lines = typeof text === 'string' ? [text] : text
+      const shown = json ? JSON.stringify(value) : lines.map(line => painted(line, io.stdout)).join('\n')
+      if (shown !== '') io.stdout.write(`${shown}\n`)
     },
     say: line => {
-      if (!json) io.stderr.write(`${plain(line)}\n`)
+      if (!json) io.stderr.write(`${painted(line, io.stderr)}\n`)
     },
   }
+}
+
+function painted(line: Line, terminal: Terminal): string {
+  if (typeof line === 'string') return plain(line)
+  const text = plain(line.text)
+  return terminal.hasColors?.() ? `\u001b[${COLOURS[line.colour]}m${text}\u001b[39m` : text
 }
 
 /** Rows as aligned columns under a heading; `nothing` when there are none. */
