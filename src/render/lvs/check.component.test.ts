@@ -13,7 +13,12 @@ const hosts = new Map([...exampleHosts()].map(([name, address]) => [name, addres
 
 /** Lays the files of the one balancer of a cluster out as on the balancer. */
 function layOut(cluster: Cluster, change: (text: string) => string = text => text): string {
-  const { files } = renderRevision(cluster, { templates: lvsTemplates(), hosts, ospfKey: 'example-key' })
+  const { files } = renderRevision(cluster, {
+    templates: lvsTemplates(),
+    hosts,
+    ospfKey: 'example-key',
+    keyMark: 'mark',
+  })
   const home = tempDir()
   for (const [file, text] of Object.entries(Object.values(files)[0] ?? {})) {
     const at = path.join(home, file)

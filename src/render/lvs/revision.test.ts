@@ -5,11 +5,11 @@ import { exampleCluster, exampleHosts, exampleWith } from '../../../test/support
 import { lvsTemplates } from '../../../test/support/lvs/templates.js'
 import type { Cluster } from './cluster-schema.js'
 import { lower } from './lower.js'
-import { renderRevision } from './revision.js'
+import { REDACTED_KEY, renderRevision } from './revision.js'
 
 const hosts = new Map([...exampleHosts()].map(([name, address]) => [name, address ?? '']))
-const render = (cluster: Cluster, ospfKey = 'example-key') =>
-  renderRevision(cluster, { templates: lvsTemplates(), hosts, ospfKey })
+const render = (cluster: Cluster, ospfKey = 'example-key', keyMark = `mark of ${ospfKey}`) =>
+  renderRevision(cluster, { templates: lvsTemplates(), hosts, ospfKey, keyMark })
 
 const stock = (): Cluster => {
   const cluster = exampleWith({ lb: { dialect: 'keepalived', routing: 'frr' } })
@@ -44,7 +44,9 @@ test('S4-4: a change of one VIP is a change of one file on each balancer', () =>
 
 test('every file begins with its revision', () => {
   const [lb] = Object.values(render(stock()).files)
-  for (const text of Object.values(lb ?? {})) {
+  for (const text of Object.values(lb ?? {}).map(each =>
+    each.replace('example-key', 'mark of example-key'),
+  )) {
     const head = text.startsWith('#!') ? 2 : 1
     const [lines, body] = [
       text.split('\n').slice(0, head).join('\n'),
@@ -73,6 +75,18 @@ test('the key stands in the routing files alone', () => {
   const [lb] = Object.values(render(stock()).files)
   const holders = Object.entries(lb ?? {}).filter(([, text]) => text.includes('example-key'))
   expect(holders.map(([path]) => path)).toEqual(['routing/frr.conf'])
+})
+
+test('S4-7: what is shown without the key has the digests of the true files, and they do not tell it', () => {
+  const redact = (text: string) => text.replace('example-key', REDACTED_KEY)
+  const [shown, meant] = [render(stock(), REDACTED_KEY, 'mark of example-key'), render(stock())]
+  expect(shown.id).toBe(meant.id)
+  const [files] = Object.values(meant.files)
+  expect(Object.values(shown.files)).toEqual([
+    Object.fromEntries(Object.entries(files ?? {}).map(([path, text]) => [path, redact(text)])),
+  ])
+  // With another mark, the same key has other digests: who does not know the mark cannot try keys.
+  expect(render(stock(), 'example-key', 'another mark').id).not.toBe(meant.id)
 })
 
 test('lowering leaves nothing that only a FULLNAT dialect knows', () => {

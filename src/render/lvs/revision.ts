@@ -12,11 +12,19 @@ export interface Ingredients {
   hosts: ReadonlyMap<string, string>
   /** A secret: it is in the files of the routing daemon and nowhere else. */
   ospfKey: string
+  /**
+   * Stands for the key in all digests, and must not tell it: digests are public, and a key that somebody chose could
+   * be guessed by them.
+   */
+  keyMark: string
 }
+
+/** A key for those who may see the files, but not the key. With the mark of the true one, the revision is the same. */
+export const REDACTED_KEY = 'redacted-key'
 
 /** The files of each balancer, by its host name, then by path inside a revision: `keepalived/60.28.208.1.conf`. */
 export interface Revision {
-  /** SHA-256 (hex) of all files: the same cluster gives the same revision, anywhere. */
+  /** SHA-256 (hex) of all files, the key's mark in place of the key: the same ingredients give the same revision. */
   id: string
   files: Readonly<Record<string, Readonly<Record<string, string>>>>
 }
@@ -30,7 +38,10 @@ export function renderRevision(cluster: Cluster, ingredients: Ingredients): Revi
   const rendered = cluster.lbinfos
     .map(lb => ({
       lb: lb.hostname,
-      files: { ...vipFiles(dialectOf(lb)), ...marked(cluster, ownFilesOf(cluster, lb, ingredients)) },
+      files: {
+        ...vipFiles(dialectOf(lb)),
+        ...marked(cluster, ownFilesOf(cluster, lb, ingredients), ingredients),
+      },
     }))
     .map(({ lb, files }) => ({ lb, files: Object.entries(files).sort(byKey) }))
   const digests = rendered
@@ -47,21 +58,28 @@ export function renderRevision(cluster: Cluster, ingredients: Ingredients): Revi
   }
 }
 
-/** A file with its first line, and the SHA-256 of what stands below that. */
+/** A file with its first line, and the SHA-256 of what stands below that, the key's mark in place of the key. */
 interface Marked {
   text: string
   digest: string
 }
 
-function marked(cluster: Cluster, files: Record<string, string>): Record<string, Marked> {
+function marked(
+  cluster: Cluster,
+  files: Record<string, string>,
+  { ospfKey, keyMark }: Ingredients,
+): Record<string, Marked> {
   return Object.fromEntries(
     Object.entries(files).map(([path, text]) => {
-      const digest = sha256(text)
+      const digest = sha256(path.startsWith(ROUTING) ? text.replaceAll(ospfKey, keyMark) : text)
       const head = `${headOf(path)} Lazarus, cluster ${cluster.name}, revision ${digest}; changes are overwritten\n`
       return [path, { text: head + text, digest }]
     }),
   )
 }
+
+/** Where the files of the routing daemon lie in a revision. */
+const ROUTING = 'routing/'
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
@@ -70,7 +88,8 @@ const headOf = (path: string): string =>
   path.endsWith('vipctl') ? '#!/bin/sh\n#' : path.endsWith('.rules') ? '#' : '!'
 
 /** The files of the VIPs, by dialect: the same on every balancer that speaks it, and so made once. */
-function vipFilesOf(cluster: Cluster, { templates, hosts }: Ingredients) {
+function vipFilesOf(cluster: Cluster, ingredients: Ingredients) {
+  const { templates, hosts } = ingredients
   const made = new Map<string, Record<string, Marked>>()
   return (dialect: ReturnType<typeof dialectOf>): Record<string, Marked> => {
     const files =
@@ -88,6 +107,7 @@ function vipFilesOf(cluster: Cluster, { templates, hosts }: Ingredients) {
             ),
           ]),
         ),
+        ingredients,
       )
     made.set(dialect, files)
     return files
@@ -102,7 +122,7 @@ function ownFilesOf(cluster: Cluster, lb: Lb, { templates, ospfKey }: Ingredient
   const snat = renderSnat(templates, cluster, lb)
   if (snat !== null) files['snat.rules'] = snat
   for (const [name, text] of Object.entries(renderRouting(templates, cluster, lb, ospfKey)))
-    files[`routing/${name}`] = text
+    files[ROUTING + name] = text
   return files
 }
 
