@@ -1,6 +1,8 @@
 import { auditRoutes } from './audit.js'
 import { catalogRoutes } from './catalog.js'
 import { denialRoutes } from './denials.js'
+import { nginxRoutes } from './nginx.js'
+import { nginxInventoryRoutes } from './nginx-inventory.js'
 import { nodeRoutes } from './nodes.js'
 import { orphanRoutes } from './orphans.js'
 import { planRoutes } from './plans.js'
@@ -32,6 +34,8 @@ export const apiRoutes: readonly AnyRoute[] = [
   ...serviceRoutes,
   ...snapshotRoutes,
   ...serverRoutes,
+  ...nginxRoutes,
+  ...nginxInventoryRoutes,
   ...usageRoutes,
   ...statRoutes,
   ...denialRoutes,

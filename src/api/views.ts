@@ -7,13 +7,14 @@ const failure = z.object({ code: z.string(), message: z.string() })
 
 export const poolView = z.object({
   name: z.string(),
-  role: z.string(),
+  role: z.enum(['edge', 'ws']).describe('ws: its nodes stand behind VIPs of load balancers as well'),
   zone: z.string(),
   types: z.array(z.string()).describe('machine types by preference; empty: the cheapest'),
   locations: z.array(z.string()).describe('locations by preference; empty: the cheapest'),
   image: z.string(),
   resurrect: z.boolean().describe('whether a dead node is replaced without being asked'),
   service: z.string().nullable().describe('the service whose rules its nodes follow; null: the defaults'),
+  vips: z.array(z.string()).describe('the VIPs that its next nodes join'),
   createdAt: time,
 })
 

@@ -6,7 +6,8 @@ import type { Pool } from './generated/client.js'
 /** A group of like nodes, and what to buy for it. Empty `types` or `locations`: the cheapest, anywhere. */
 export interface PoolView {
   name: string
-  role: string
+  /** edge, or ws: its nodes stand behind VIPs of load balancers as well. */
+  role: 'edge' | 'ws'
   zone: string
   types: string[]
   locations: string[]
@@ -15,18 +16,24 @@ export interface PoolView {
   resurrect: boolean
   /** The service whose rules its nodes follow; null: the defaults. */
   service: string | null
+  /** The VIPs that its next nodes join; none but in a pool of role ws. */
+  vips: string[]
   /** ISO 8601. */
   createdAt: string
 }
 
-export type NewPool = Omit<PoolView, 'role' | 'service' | 'createdAt'> & { service?: string | null }
-type PoolChange = {
-  [K in 'types' | 'locations' | 'image' | 'resurrect' | 'service']?: PoolView[K] | undefined
-}
+export type NewPool = Omit<PoolView, 'role' | 'vips' | 'service' | 'createdAt'> &
+  Partial<Pick<PoolView, 'role' | 'vips' | 'service'>>
+type PoolChange = { [K in keyof Omit<PoolView, 'name' | 'zone' | 'createdAt'>]?: PoolView[K] | undefined }
 
 /** Stores a new pool; null when one of that name exists. */
 export async function createPool(db: Db, pool: NewPool): Promise<PoolView | null> {
-  const data = { ...pool, types: JSON.stringify(pool.types), locations: JSON.stringify(pool.locations) }
+  const data = {
+    ...pool,
+    types: JSON.stringify(pool.types),
+    locations: JSON.stringify(pool.locations),
+    vips: JSON.stringify(pool.vips ?? []),
+  }
   try {
     return view(await db.pool.create({ data }))
   } catch (error) {
@@ -55,7 +62,7 @@ export async function listPools(
   return { items, next: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null }
 }
 
-/** Changes what is bought from now on, and which service its nodes follow. Null when there is no such pool. */
+/** Changes what is bought from now on, what that joins, and which service its nodes follow. Null when there is no such pool. */
 export async function updatePool(db: Db, name: string, change: PoolChange): Promise<PoolView | null> {
   const { count } = await db.pool.updateMany({
     where: { name },
@@ -65,6 +72,8 @@ export async function updatePool(db: Db, name: string, change: PoolChange): Prom
       ...(change.image !== undefined && { image: change.image }),
       ...(change.resurrect !== undefined && { resurrect: change.resurrect }),
       ...(change.service !== undefined && { service: change.service }),
+      ...(change.role !== undefined && { role: change.role }),
+      ...(change.vips && { vips: JSON.stringify(change.vips) }),
     },
   })
   return count === 0 ? null : getPool(db, name)
@@ -99,9 +108,11 @@ export async function peekNames(db: Db, pool: string, count: number): Promise<st
 
 const list = z.array(z.string())
 
-function view({ nextIndex: _, types, locations, createdAt, ...row }: Pool): PoolView {
+function view({ nextIndex: _, types, locations, vips, createdAt, ...row }: Pool): PoolView {
   return {
     ...row,
+    role: row.role === 'ws' ? 'ws' : 'edge',
+    vips: list.parse(JSON.parse(vips)),
     types: list.parse(JSON.parse(types)),
     locations: list.parse(JSON.parse(locations)),
     createdAt: createdAt.toISOString(),
