@@ -5,6 +5,7 @@ local access_list = require "access_list"
 local config = require "config"
 local control_plane = require "control_plane"
 local identity = require "identity"
+local loop = require "loop"
 local metrics = require "metrics"
 local reports = require "reports"
 local updates = require "updates"
@@ -14,17 +15,14 @@ local watch = require "watch"
 local ngx = ngx
 local floor = math.floor
 local max = math.max
-local min = math.min
 local pcall = pcall
-local random = math.random
 local type = type
 local unpack = unpack
 
 local state = ngx.shared.state
 
 local VERSION = "1"
-local SOON = 0.25 -- seconds: first wait while the gate is closed
-local GRACE = 1   -- seconds an answer may take before its beat counts as missed
+local GRACE = 1 -- seconds an answer may take before its beat counts as missed
 local SEQ_EPOCH = 1700000000
 local PREFIX = "lazarus agent: "
 
@@ -33,7 +31,7 @@ local sample = metrics.sampler()
 
 -- Whom we talk to ({node, url, token, key}; no url: settings are read first) and where we stand.
 local peer = {}
-local pace = { interval = 10, missed = 3, soon = SOON }
+local pace = { interval = 10, missed = 3 }
 local registered, answered = false, false
 local busy = {} -- what is being pulled
 
@@ -194,37 +192,11 @@ local function step()
     end
 end
 
--- While the gate is closed the next step comes sooner, a little later each time, and not on all nodes at once.
-local function next_delay(started)
-    if watch.is_open() then
-        pace.soon = SOON
-        return max(pace.interval / 10, pace.interval - (utils.uptime() - started))
-    end
-    local delay = min(pace.interval, pace.soon)
-    pace.soon = min(pace.interval, pace.soon * 1.5)
-    return delay * (0.9 + 0.2 * random())
-end
-
-local function tick(premature)
-    if premature then
-        return
-    end
-    local started = utils.uptime()
-    watch.tell_fault()
-    guarded("a step", step)
-    local ok, err = ngx.timer.at(next_delay(started), tick)
-    if not ok and not ngx.worker.exiting() then
-        ngx.log(ngx.EMERG, PREFIX, "stopped, no timer: ", err)
-    end
-end
-
--- Starts the agent in this worker. Nodes that start together do not ask together.
+-- Starts the agent in this worker.
 function _M.start()
-    math.randomseed(ngx.now() * 1000 + ngx.worker.pid())
-    local ok, err = ngx.timer.at(0.2 * random(), tick)
-    if not ok then
-        ngx.log(ngx.EMERG, PREFIX, "not started: ", err)
-    end
+    loop.start(function()
+        return pace.interval
+    end, step, complain)
     guarded("reading the settings", read_settings)
     reports.start(peer)
 end

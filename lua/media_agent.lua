@@ -4,18 +4,14 @@
 local cjson = require "cjson.safe"
 local config = require "config"
 local control_plane = require "control_plane"
+local loop = require "loop"
 local telemetry = require "telemetry"
 local usage = require "usage"
 local utils = require "utils"
-local watch = require "watch"
 
 local ngx = ngx
 local getenv = os.getenv
-local max = math.max
-local min = math.min
 local pairs = pairs
-local pcall = pcall
-local random = math.random
 local tonumber = tonumber
 local tostring = tostring
 local type = type
@@ -23,15 +19,14 @@ local type = type
 local state = ngx.shared.state
 
 local INTERVAL, MISSED, GRACE = 30, 3, 1 -- seconds, polls, seconds
-local SOON = 0.25                        -- seconds: first wait while the gate is closed
-local REFUSED_SECONDS = 300              -- before a configuration that could not be applied is tried again
+local REFUSED_SECONDS = 300 -- before a configuration that could not be applied is tried again
 local PREFIX = "lazarus agent: "
 local ACK = "pending_ack"
 local BLANK = "# Everything is in server.conf.\n"
 local LIMITS = { "limits", "quotas", "sessions" }
 
 local complain, forget_complaints = utils.announcer(PREFIX)
-local peer, interval, soon, answered, refused = nil, INTERVAL, SOON, false, nil
+local peer, interval, answered, refused = nil, INTERVAL, false, nil
 
 local _M = {}
 
@@ -168,38 +163,13 @@ local function forget_reports()
     end
 end
 
-local function next_delay(started)
-    if watch.is_open() then
-        soon = SOON
-        return min(interval, max(interval / 10, interval - (utils.uptime() - started)))
-    end
-    local delay = min(interval, soon)
-    soon = min(interval, soon * 1.5)
-    return delay * (0.9 + 0.2 * random())
-end
-
-local function tick(premature)
-    if premature then
-        return
-    end
-    local started = utils.uptime()
-    watch.tell_fault()
-    local ok, err = pcall(step)
-    if ok then
-        ok, err = pcall(forget_reports)
-    end
-    if not ok then
-        complain("fault", ngx.ERR, "a step broke: " .. utils.clean(err))
-    end
-    ok, err = ngx.timer.at(next_delay(started), tick)
-    if not ok and not ngx.worker.exiting() then
-        ngx.log(ngx.EMERG, PREFIX, "stopped, no timer: ", err)
-    end
+local function step_and_forget()
+    step()
+    forget_reports()
 end
 
 -- Starts it in this worker. The interval may be shortened by PULL_INTERVAL, in seconds.
 function _M.start()
-    math.randomseed(ngx.now() * 1000 + ngx.worker.pid())
     local url, err = utils.parse_url(getenv("API_BASE") or "")
     if not url then
         ngx.log(ngx.EMERG, PREFIX, "not started: API_BASE is ", err)
@@ -207,11 +177,9 @@ function _M.start()
     end
     peer = { url = url, key = getenv("APP_TOKEN") }
     interval = utils.number(tonumber(getenv("PULL_INTERVAL")), 0.1, 3600) or INTERVAL
-    local ok
-    ok, err = ngx.timer.at(0.2 * random(), tick)
-    if not ok then
-        ngx.log(ngx.EMERG, PREFIX, "not started: ", err)
-    end
+    loop.start(function()
+        return interval
+    end, step_and_forget, complain)
 end
 
 return _M
