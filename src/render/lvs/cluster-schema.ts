@@ -37,13 +37,15 @@ export const clusterName = z
 /** The business of a VIP. */
 export const wstypeSchema = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'a-z, 0-9, _ and -, at most 63')
 
-/** A port of a VIP. Absent: TCP, SYN proxy on, 50 seconds of persistence. */
+/** A port of a VIP. Absent: TCP, SYN proxy on, 50 seconds of persistence, checked by the dport. */
 export const portSchema = z.strictObject({
   sport: port,
   dport: port,
   synproxy: z.union([z.literal(0), z.literal(1)], '0 or 1').optional(),
   persistence_timeout: z.int().min(0).max(2_678_400, 'seconds, at most 31 days; 0: none').optional(),
   protocol: z.enum(['tcp', 'udp']).optional(),
+  /** How a host shows that it is well: 200 to GET /, or a connection. Absent: http on dport 80, https on 443, else tcp. */
+  check: z.enum(['http', 'https', 'tcp']).optional(),
 })
 
 /** A VIP with its ports and hosts. Without ports it has 80 and 443. */
@@ -126,10 +128,16 @@ export const kindOf = (vip: Vip): NonNullable<Vip['kind']> => vip.kind ?? 'FNAT'
 /** Whose keepalived a balancer runs. */
 export const dialectOf = (lb: Lb): NonNullable<Lb['dialect']> => lb.dialect ?? 'alibaba'
 
+const CHECKS = new Map<number, WholePort['check']>([
+  [80, 'http'],
+  [443, 'https'],
+])
+
 const wholePort = (each: Port): WholePort => ({
   sport: each.sport,
   dport: each.dport,
   synproxy: each.synproxy ?? 1,
   persistence_timeout: each.persistence_timeout ?? 50,
   protocol: each.protocol ?? 'tcp',
+  check: each.check ?? CHECKS.get(each.dport) ?? 'tcp',
 })

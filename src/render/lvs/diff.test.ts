@@ -74,6 +74,12 @@ test.each<[string, Parameters<typeof exampleWith>[0], Parameters<typeof exampleW
     'vip-withdrawal: vip 60.28.208.1 port 80: dport: 80 -> 8080',
   ],
   [
+    'another check',
+    { vip: { ports: [eighty] } },
+    { vip: { ports: [{ ...eighty, check: 'tcp' }] } },
+    'vip-withdrawal: vip 60.28.208.1 port 80: check: http -> tcp',
+  ],
+  [
     'another persistence',
     { vip: { ports: [eighty] } },
     { vip: { ports: [{ ...eighty, persistence_timeout: 0 }] } },

@@ -112,8 +112,9 @@ const nameOf = ({ sport, protocol }: WholePort): string =>
 
 function portChanges(path: string, a: WholePort, b: WholePort): Change[] {
   return [
-    // Every host of the service is another one at once: none has passed its check yet, so the quorum is lost.
+    // Every host of the service is another one at once, or has a new check: none has passed it, so the quorum is lost.
     ...moved(path, 'dport', a.dport, b.dport, 'vip-withdrawal'),
+    ...(a.dport === b.dport ? moved(path, 'check', a.check, b.check, 'vip-withdrawal') : []),
     ...moved(path, 'synproxy', a.synproxy, b.synproxy, 'vs-teardown'),
     ...moved(path, 'persistence_timeout', a.persistence_timeout, b.persistence_timeout, 'vs-teardown'),
   ]

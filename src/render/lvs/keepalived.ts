@@ -95,13 +95,12 @@ function schedulerOf(dialect: Dialect, vip: Vip): string[] {
     : [`lb_algo ${scheduler}`]
 }
 
-/** By the port of the host: 80 is asked by HTTP, 443 by HTTPS, any other by a connection. */
-function checkOf(dialect: Dialect, { dport, protocol }: WholePort): string[] {
+function checkOf(dialect: Dialect, { dport, protocol, check }: WholePort): string[] {
   const connect = [`    connect_port ${dport}`, '    connect_timeout 3']
   if (protocol === 'udp') return ['UDP_CHECK {', ...connect, '}']
-  if (dport !== 80 && dport !== 443) return ['TCP_CHECK {', ...connect, '}']
+  if (check === 'tcp') return ['TCP_CHECK {', ...connect, '}']
   return [
-    `${dport === 80 ? 'HTTP_GET' : 'SSL_GET'} {`,
+    `${check === 'http' ? 'HTTP_GET' : 'SSL_GET'} {`,
     '    url {',
     '        path /',
     '        status_code 200',

@@ -42,6 +42,19 @@ test('S4-4: a change of one VIP is a change of one file on each balancer', () =>
   expect(changed).toEqual(['keepalived/60.28.208.1.conf'])
 })
 
+test('S4-2: a port is checked as it says, and else by the port of the host', () => {
+  const ports = [
+    { sport: 80, dport: 80 },
+    { sport: 443, dport: 443 },
+    { sport: 444, dport: 443, check: 'tcp' as const },
+    { sport: 81, dport: 8080, check: 'http' as const },
+    { sport: 82, dport: 8080 },
+  ]
+  const [files] = Object.values(render(exampleWith({ vip: { ports } })).files)
+  const checks = files?.['keepalived/60.28.208.1.conf']?.match(/\w+_(GET|CHECK)/g)
+  expect(checks).toEqual(['HTTP_GET', 'SSL_GET', 'TCP_CHECK', 'HTTP_GET', 'TCP_CHECK'])
+})
+
 test('every file begins with its revision', () => {
   const [lb] = Object.values(render(stock()).files)
   for (const text of Object.values(lb ?? {}).map(each =>

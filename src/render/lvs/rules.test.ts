@@ -32,8 +32,8 @@ describe('S4-6: the cluster of the original', () => {
     const whole = { synproxy: 1, persistence_timeout: 50, protocol: 'tcp' }
     const [{ ports: _, ...vip }] = exampleCluster().vip2ws as [Vip]
     expect(portsOf(vip)).toEqual([
-      { sport: 80, dport: 80, ...whole },
-      { sport: 443, dport: 443, ...whole },
+      { sport: 80, dport: 80, ...whole, check: 'http' },
+      { sport: 443, dport: 443, ...whole, check: 'https' },
     ])
   })
 })
@@ -76,6 +76,11 @@ describe('S4-1: rules of a cluster', () => {
         },
       },
       'vip2ws.0.ports.1.sport: tcp 80 is there twice',
+    ],
+    [
+      'a check of TCP for UDP',
+      { vip: { ports: [{ sport: 53, dport: 53, protocol: 'udp', check: 'tcp' }] }, lb: { dialect: 'dpvs' } },
+      'vip2ws.0.ports.0.check: UDP has a check of its own: leave it out',
     ],
     [
       'another port behind DR',

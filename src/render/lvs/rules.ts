@@ -62,6 +62,8 @@ function vipRules(vip: Vip, cluster: Cluster, resolved: Surroundings['resolved']
     const key = `${port.protocol} ${port.sport}`
     if (seen.has(key)) say(`ports.${index}.sport`, `${key} is there twice`)
     seen.add(key)
+    if (port.protocol === 'udp' && vip.ports?.[index]?.check !== undefined)
+      say(`ports.${index}.check`, 'UDP has a check of its own: leave it out')
     if (forwards && port.sport !== port.dport)
       say(`ports.${index}.dport`, `${kindOf(vip)} keeps the port: sport and dport must be the same`)
   }
