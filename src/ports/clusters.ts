@@ -1,4 +1,6 @@
 import type { Cluster } from '../render/lvs/cluster-schema.js'
+import type { Gap } from '../render/lvs/drift.js'
+import type { Figures } from '../render/lvs/figures.js'
 import type { ObservedService } from '../render/lvs/observe.js'
 
 /** One state of a cluster, never changed. */
@@ -62,14 +64,28 @@ export interface BalancerRecord {
   observed: Observation | null
   /** ISO 8601. */
   observedAt: string | null
-  /** Why it could not be reached, or did not prove itself. */
+  /** Why it did not prove itself; null: it did, or nothing was tried. */
   error: string | null
+  /** Why the last look did not reach it; null: it did. */
+  unreached: string | null
 }
 
 /** What may be noted of a balancer. */
 export type BalancerFacts = Partial<
   Omit<BalancerRecord, 'hostname' | 'cluster' | 'observedAt'> & { observedAt: Date }
 >
+
+/** A balancer before a look at it. */
+export interface WatchedBalancer extends Omit<BalancerRecord, 'observed'> {
+  /** In what it differed at the last look that reached it. */
+  drift: readonly Gap[]
+}
+
+/** What a look at a balancer found. */
+export type Look = { hostname: string } & (
+  | { unreached: string }
+  | { unreached: null; observed: Observation; drift: readonly Gap[]; figures: Figures }
+)
 
 /** Load balancer clusters as jobs and schedules see them; each question is one statement. */
 export interface ClusterBook {
@@ -90,6 +106,10 @@ export interface ClusterBook {
   balancer(hostname: string): Promise<BalancerRecord | null>
   /** Unknown balancers are left alone. */
   note(hostname: string, facts: BalancerFacts): Promise<void>
+  /** The balancers of all clusters that were given a revision, without what they were seen to do. */
+  watched(): Promise<WatchedBalancer[]>
+  /** Notes looks that ended now. One that did not reach its balancer leaves what was seen before. */
+  looked(looks: readonly Look[], now: Date): Promise<void>
 }
 
 /** Names to addresses. */

@@ -4,6 +4,7 @@ import { fakeClusters } from '../../test/support/fake-clusters.js'
 import { exampleCluster, exampleHosts, exampleWith } from '../../test/support/lvs/example.js'
 import type { ClusterBook, Observation } from '../ports/clusters.js'
 import type { Cluster } from '../render/lvs/cluster-schema.js'
+import { figuresOf } from '../render/lvs/figures.js'
 import { createClusterBook } from './cluster-book.js'
 
 const hosts = new Map([...exampleHosts()].map(([name, address]) => [name, address ?? '']))
@@ -54,7 +55,7 @@ describe.each([
     expect(await book.version(name, 1)).toMatchObject({ revision: 'b'.repeat(64) })
     expect(await book.balancer(LB)).toStrictEqual({
       ...{ hostname: LB, cluster: name, revision: 'b'.repeat(64), version: 1, good: null, goodVersion: null },
-      ...{ reloading: true, drained: false, hostKey: null, observed, error: null },
+      ...{ reloading: true, drained: false, hostKey: null, observed, error: null, unreached: null },
       observedAt: observedAt.toISOString(),
     })
     await book.note(LB, { observed: null })
@@ -62,6 +63,29 @@ describe.each([
     await write(book, 'c3', 2, exampleWith({ lb: { hostname: 'other.hy01' } }))
     expect(await book.balancer(LB)).toBeNull()
     expect(await book.balancers(name)).toMatchObject([{ hostname: 'other.hy01', version: null }])
+  })
+
+  test('S4-4: a look is noted; one that reached nobody leaves what was seen before', async () => {
+    const book = await open()
+    await write(book, 'c1', 0)
+    expect(await book.watched()).toEqual([])
+    await book.note(LB, { version: 1, revision: 'b'.repeat(64), error: 'did not prove itself' })
+    expect(await book.watched()).toMatchObject([{ hostname: LB, drift: [], unreached: null }])
+    const drift = [{ path: 'vip', what: "it's gone" }]
+    const at = new Date('2026-01-02T00:00:00Z')
+    const figures = figuresOf(exampleCluster(), observed)
+    await book.looked([{ hostname: LB, unreached: null, observed, drift, figures }], at)
+    const seen = { observed, observedAt: at.toISOString(), error: 'did not prove itself' }
+    expect(await book.balancer(LB)).toMatchObject({ ...seen, unreached: null })
+    await book.looked(
+      [
+        { hostname: LB, unreached: 'timeout' },
+        { hostname: 'nobody', unreached: '' },
+      ],
+      new Date(),
+    )
+    expect(await book.balancer(LB)).toMatchObject({ ...seen, unreached: 'timeout' })
+    expect(await book.watched()).toMatchObject([{ drift, unreached: 'timeout' }])
   })
 })
 

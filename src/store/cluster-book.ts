@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { BalancerFacts, BalancerRecord, ClusterBook } from '../ports/clusters.js'
+import type { BalancerFacts, BalancerRecord, ClusterBook, Look } from '../ports/clusters.js'
 import type { Db } from './client.js'
 import type { LvsBalancer } from './generated/client.js'
 import { readChange, readCluster, readClusters, writeCluster } from './lvs.js'
@@ -29,7 +29,35 @@ export function createClusterBook(db: Db): ClusterBook {
     async note(hostname, facts) {
       await db.lvsBalancer.updateMany({ where: { hostname }, data: columns(facts) })
     },
+    async watched() {
+      const rows = await db.lvsBalancer.findMany({
+        where: { version: { not: null } },
+        omit: { observed: true, figures: true },
+        orderBy: { hostname: 'asc' },
+      })
+      return rows.map(row => ({ ...factsOf(row), drift: gaps.parse(JSON.parse(row.drift)) }))
+    },
+    looked: (looks, now) => noteLooks(db, looks, now),
   }
+}
+
+/** One statement, however many balancers were looked at. */
+async function noteLooks(db: Db, looks: readonly Look[], now: Date): Promise<void> {
+  const rows = JSON.stringify(
+    looks.map(look =>
+      look.unreached === null
+        ? {
+            ...{ hostname: look.hostname, unreached: null, observed: JSON.stringify(look.observed) },
+            ...{ drift: JSON.stringify(look.drift), figures: JSON.stringify(look.figures) },
+          }
+        : look,
+    ),
+  )
+  await db.$executeRaw`UPDATE "LvsBalancer" AS b SET unreached = e.value ->> 'unreached',
+      observed = coalesce(e.value ->> 'observed', b.observed), drift = coalesce(e.value ->> 'drift', b.drift),
+      figures = coalesce(e.value ->> 'figures', b.figures),
+      "observedAt" = iif(e.value ->> 'observed' IS NULL, b."observedAt", ${now})
+    FROM json_each(${rows}) e WHERE b.hostname = e.value ->> 'hostname'`
 }
 
 /** Balancers by name: those of a cluster, or all. One statement. */
@@ -73,15 +101,17 @@ const observation = z.object({
   neighbours: z.array(z.string()),
 })
 
-const recordOf = ({
-  clusterName: cluster,
-  routerid: _,
-  observed,
-  observedAt,
-  ...row
-}: LvsBalancer): BalancerRecord => ({
-  ...row,
-  cluster,
-  observed: observed === null ? null : observation.parse(JSON.parse(observed)),
-  observedAt: observedAt?.toISOString() ?? null,
+const gaps = z.array(z.object({ path: z.string(), what: z.string() }))
+
+const recordOf = (row: LvsBalancer): BalancerRecord => ({
+  ...factsOf(row),
+  observed: row.observed === null ? null : observation.parse(JSON.parse(row.observed)),
+})
+
+/** What is noted of a balancer, without what it was seen to do. */
+const factsOf = (row: Omit<LvsBalancer, 'observed' | 'figures'>): Omit<BalancerRecord, 'observed'> => ({
+  ...{ hostname: row.hostname, cluster: row.clusterName, hostKey: row.hostKey },
+  ...{ revision: row.revision, version: row.version, good: row.good, goodVersion: row.goodVersion },
+  ...{ reloading: row.reloading, drained: row.drained, error: row.error, unreached: row.unreached },
+  observedAt: row.observedAt?.toISOString() ?? null,
 })

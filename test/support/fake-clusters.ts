@@ -1,8 +1,15 @@
-import type { BalancerFacts, BalancerRecord, ClusterDocument, NewDocument } from '../../src/ports/clusters.js'
+import type {
+  BalancerFacts,
+  BalancerRecord,
+  ClusterDocument,
+  Look,
+  NewDocument,
+} from '../../src/ports/clusters.js'
+import type { Gap } from '../../src/render/lvs/drift.js'
 
 const UNKNOWN = {
   ...{ revision: null, version: null, good: null, goodVersion: null, hostKey: null },
-  ...{ reloading: false, drained: false, observed: null, observedAt: null, error: null },
+  ...{ reloading: false, drained: false, observed: null, observedAt: null, error: null, unreached: null },
 }
 
 /** The book of clusters in memory. */
@@ -10,6 +17,7 @@ export function fakeClusters() {
   const documents = new Map<string, ClusterDocument[]>()
   const rows = new Map<string, BalancerRecord>()
   const publications = new Map<string, number>()
+  const drifts = new Map<string, readonly Gap[]>()
   const of = (cluster: string) => documents.get(cluster) ?? []
   const settleBalancers = ({ cluster }: NewDocument) => {
     const wanted = cluster.lbinfos.map(lb => lb.hostname)
@@ -52,6 +60,23 @@ export function fakeClusters() {
         .filter(row => row.cluster === cluster)
         .sort((a, b) => (a.hostname < b.hostname ? -1 : 1)),
     balancer: async (hostname: string) => rows.get(hostname) ?? null,
+    watched: async () =>
+      [...rows.values()]
+        .filter(row => row.version !== null)
+        .map(({ observed: _, ...row }) => ({ ...row, drift: drifts.get(row.hostname) ?? [] })),
+    async looked(looks: readonly Look[], now: Date) {
+      for (const { hostname, ...look } of looks) {
+        const row = rows.get(hostname)
+        if (!row) continue
+        if (look.unreached !== null) {
+          rows.set(hostname, { ...row, unreached: look.unreached })
+          continue
+        }
+        const { observed, drift } = look
+        drifts.set(hostname, drift)
+        rows.set(hostname, { ...row, observed, unreached: null, observedAt: now.toISOString() })
+      }
+    },
     async note(hostname: string, { observedAt, ...facts }: BalancerFacts) {
       const row = rows.get(hostname)
       if (row)

@@ -15,6 +15,9 @@ CREATE TABLE "new_LvsBalancer" (
     "observed" TEXT,
     "observedAt" DATETIME,
     "error" TEXT,
+    "unreached" TEXT,
+    "drift" TEXT NOT NULL DEFAULT '[]',
+    "figures" TEXT,
     CONSTRAINT "LvsBalancer_clusterName_fkey" FOREIGN KEY ("clusterName") REFERENCES "LvsCluster" ("name") ON DELETE CASCADE ON UPDATE CASCADE
 );
 INSERT INTO "new_LvsBalancer" ("clusterName", "error", "good", "hostname", "observed", "observedAt", "revision", "routerid") SELECT "clusterName", "error", "good", "hostname", "observed", "observedAt", "revision", "routerid" FROM "LvsBalancer";

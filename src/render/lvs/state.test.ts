@@ -19,7 +19,7 @@ const service = (vip: string, port: number, hosts: string[]): ObservedService =>
 const record = (observed: Observation | null): BalancerRecord => ({
   ...{ hostname: LB, cluster: cluster.name, revision: 'r', version: 2, good: 'r', goodVersion: 2 },
   ...{ reloading: false, drained: false, hostKey: null, observed, observedAt: '2026-01-01T00:00:00.000Z' },
-  error: null,
+  ...{ error: null, unreached: null },
 })
 
 const state = (observed: Observation | null) => {

@@ -24,6 +24,7 @@ export interface BalancerState
     | 'reloading'
     | 'drained'
     | 'error'
+    | 'unreached'
     | 'observedAt'
   > {
   /** Router ids of the OSPF neighbours that are Full. */
@@ -103,7 +104,8 @@ function balancerState(
     ...{ revision, version: record?.version ?? null },
     ...{ good: record?.good ?? null, goodVersion: record?.goodVersion ?? null },
     ...{ reloading: record?.reloading ?? false, drained: record?.drained ?? false },
-    ...{ error: record?.error ?? null, observedAt: record?.observedAt ?? null },
+    ...{ error: record?.error ?? null, unreached: record?.unreached ?? null },
+    observedAt: record?.observedAt ?? null,
     neighbours: observed?.neighbours ?? [],
     vips: vipStates(cluster, hosts, observed),
     drift: driftOf(cluster, hosts, lb, { revision, observed }),
