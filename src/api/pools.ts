@@ -3,12 +3,14 @@ import { messageOf } from '../core/errors.js'
 import { poolName, zoneName } from '../core/names.js'
 import { chooseOffers } from '../core/offers.js'
 import type { Offer } from '../ports/compute.js'
+import { vipTroubles } from '../render/lvs/pool-vips.js'
 import { serviceNameSchema } from '../render/service-schema.js'
 import { createPool, deletePool, getPool, listPools, type PoolView, updatePool } from '../store/pools.js'
 import { rolloutNodes } from '../store/rollouts.js'
 import { publish } from '../workflows/requests.js'
 import { askProvider } from './begin.js'
 import type { ApiDeps } from './deps.js'
+import { invalid } from './mount.js'
 import { badField, notFound, Problem } from './problem.js'
 import { byName, type Call, defineRoute, page, pageOf } from './route.js'
 import { requireService } from './services.js'
@@ -27,6 +29,16 @@ const shopping = {
 const serviceOf = serviceNameSchema
   .nullable()
   .describe('the service whose rules its nodes follow; null: the defaults')
+const standing = {
+  role: z
+    .enum(['edge', 'ws'])
+    .describe('edge: found by name; ws: stands behind VIPs of load balancers as well'),
+  vips: z
+    .array(z.ipv4())
+    .max(100)
+    .refine(vips => new Set(vips).size === vips.length, 'a VIP is there twice')
+    .describe('the VIPs that its next nodes join: at least one for role ws, none for role edge'),
+}
 const newPool = z.strictObject({
   name: poolName,
   zone: zoneName.optional().describe('DNS zone of its nodes; default: the setting LAZARUS_ZONE'),
@@ -35,8 +47,10 @@ const newPool = z.strictObject({
   image: shopping.image.default(DEFAULT_IMAGE),
   resurrect: shopping.resurrect.default(true),
   service: serviceOf.default(null),
+  role: standing.role.default('edge'),
+  vips: standing.vips.default([]),
 })
-const change = z.strictObject({ ...shopping, service: serviceOf }).partial()
+const change = z.strictObject({ ...shopping, ...standing, service: serviceOf }).partial()
 
 /** One pool. Throws 404. */
 export async function findPool({ db }: Pick<ApiDeps, 'db'>, name: string): Promise<PoolView> {
@@ -70,6 +84,7 @@ export const poolRoutes = [
       if (!zone) throw badField('body.zone', 'name a DNS zone, or set LAZARUS_ZONE')
       if (body.service !== null) await requireService(deps, 'body.service', body.service, 'proxy')
       await requireOffered(deps, body)
+      await requireVips(deps, body)
       const pool = await createPool(deps.db, { ...body, zone })
       if (!pool)
         throw new Problem(409, 'pool-exists', `There is a pool "${body.name}" already: choose another name.`)
@@ -91,7 +106,7 @@ export const poolRoutes = [
     path: '/pools/{name}',
     tag: 'pools',
     summary:
-      'Changes what is bought from now on, and the service that its nodes follow: those are told at once.',
+      'Changes what is bought from now on and which VIPs that joins, and the service that its nodes follow: those are told at once.',
     scope: 'fleet:write',
     params: byName,
     body: change,
@@ -109,6 +124,7 @@ export const poolRoutes = [
       const { types = now.types, locations = now.locations } = body
       if (typeof body.service === 'string') await requireService(deps, 'body.service', body.service, 'proxy')
       await requireOffered(deps, { types, locations })
+      if (body.role ?? body.vips) await requireVips(deps, { ...now, ...body })
       const pool = await updatePool(deps.db, params.name, body)
       if (!pool) throw notFound('pool', params.name)
       const run = pool.service === now.service ? null : await tellNodes(call, pool.name)
@@ -151,6 +167,24 @@ async function tellNodes(
     deps.log.error(`pool ${pool} follows another service, but its nodes do not know yet: ${messageOf(error)}`)
     return null
   }
+}
+
+type Standing = { [Field in 'role' | 'vips']?: PoolView[Field] | undefined }
+
+/** Throws 422 with all that keeps nodes of such a pool from standing where they should. */
+async function requireVips({ ports }: ApiDeps, { role, vips = [] }: Standing): Promise<void> {
+  if (role !== 'ws' && vips.length > 0)
+    throw badField('body.vips', 'nodes of role edge stand behind no VIP: leave it empty, or set role to ws')
+  if (role === 'ws' && vips.length === 0)
+    throw badField('body.vips', 'name at least one VIP that nodes of role ws join')
+  if (vips.length === 0) return
+  const documents = await ports.clusters.all()
+  const troubles = vipTroubles(
+    documents.map(each => each.cluster),
+    vips,
+  )
+  if (troubles.length > 0)
+    throw invalid(troubles.map(({ index, message }) => ({ field: `body.vips.${index}`, message })))
 }
 
 type Wanted = Pick<PoolView, 'types' | 'locations'>

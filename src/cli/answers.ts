@@ -67,12 +67,14 @@ export type Orphans = z.output<typeof orphans>
 
 export const pool = z.looseObject({
   name: text,
+  role: text.default('edge'),
   zone: text,
   types: z.array(text).default([]),
   locations: z.array(text).default([]),
   image: text.default(''),
   resurrect: z.boolean().default(true),
   service: text.nullable().default(null),
+  vips: z.array(text).default([]),
 })
 
 export const node = z.looseObject({

@@ -75,6 +75,29 @@ describe('requests', () => {
     expect(server.seen.map(seen => seen.body)).toEqual([{ resurrect: false }])
   })
 
+  test('S4-2: pools create and set name the VIPs that nodes join', async () => {
+    const web = {
+      ...{ name: 'web', role: 'ws', zone: 'lazarus.test', types: [], locations: [], image: 'debian-12' },
+      ...{ resurrect: true, vips: ['60.28.208.1'], createdAt: '2026-01-01T00:00:00.000Z' },
+    }
+    const server = await api({
+      'POST /api/v1/pools': { status: 201, json: web },
+      'PATCH /api/v1/pools/web': { status: 200, json: web },
+    })
+    const env = { LAZARUS_URL: server.url, LAZARUS_TOKEN: 'lzr_x' }
+    const vips = ['--vip', '60.28.208.1', '--vip', '60.28.208.2']
+    expect(await lazarus(['pools', 'create', 'web', ...vips], env)).toMatchObject({ code: 0 })
+    const shown = await lazarus(['pools', 'set', 'web', '--vip', '60.28.208.1'], env)
+    expect(shown.stdout).toContain('60.28.208.1')
+    expect(await lazarus(['pools', 'set', 'web', '--role', 'edge'], env)).toMatchObject({ code: 0 })
+    expect(await lazarus(['pools', 'set', 'web', '--role', 'other'], env)).toMatchObject({ code: 2 })
+    expect(server.seen.map(seen => seen.body)).toEqual([
+      { name: 'web', role: 'ws', vips: ['60.28.208.1', '60.28.208.2'] },
+      { vips: ['60.28.208.1'] },
+      { role: 'edge', vips: [] },
+    ])
+  })
+
   test('--json prints one document', async () => {
     const server = await api({ 'POST /api/v1/pools/edge/scale-out': { status: 202, json: { run: 'r1' } } })
     const result = await lazarus(['scale-out', 'edge', '3', '--json', '--url', server.url])

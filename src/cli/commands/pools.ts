@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { type Preview, pool, preview } from '../answers.js'
 import { type Cli, type Context, collect, named, remote, startRun, wholeNumber } from '../command.js'
@@ -12,6 +12,8 @@ interface PoolOptions {
   image?: string
   resurrect?: boolean
   service?: string
+  role?: string
+  vip?: string[]
 }
 
 /** `pools`, `scale-out` and `scale-in`. */
@@ -24,14 +26,8 @@ export function addPools(program: Command, cli: Cli): void {
     pools.command('list', { isDefault: true }).description('list the pools'),
     async ({ api, output }) => {
       const items = await api.list('/pools', pool)
-      const rows = items.map(({ name, zone, types, locations, image, resurrect, service }) => ({
-        name,
-        zone,
-        types,
-        locations,
-        image,
-        resurrect,
-        service,
+      const rows = items.map(({ name, role, zone, types, locations, image, resurrect, service, vips }) => ({
+        ...{ name, role, zone, types, locations, image, resurrect, service, vips },
       }))
       output.result(items, table(rows, 'no pools yet: lazarus pools create edge'))
     },
@@ -45,7 +41,7 @@ export function addPools(program: Command, cli: Cli): void {
     },
   )
   remote<PoolOptions>(cli, createCommand(pools), async ({ api, output, options }, name = '') => {
-    const { zone, type, location, image, resurrect } = options
+    const { zone, type, location, image, resurrect, role, vip } = options
     const made = await api.send('POST', '/pools', pool, {
       body: {
         name,
@@ -54,6 +50,8 @@ export function addPools(program: Command, cli: Cli): void {
         locations: location,
         image,
         ...(resurrect === false && { resurrect }),
+        role: role ?? (vip && 'ws'),
+        vips: vip,
       },
     })
     output.result(
@@ -62,9 +60,10 @@ export function addPools(program: Command, cli: Cli): void {
     )
   })
   remote<PoolOptions>(cli, changeCommand(pools), async ({ api, output, options }, name = '') => {
-    const { type, location, image, resurrect } = options
+    const { type, location, image, resurrect, role, vip } = options
     const service = options.service === 'none' ? null : options.service
-    const change = { types: type, locations: location, image, resurrect, service }
+    const vips = vip ?? (role === 'edge' ? [] : undefined)
+    const change = { types: type, locations: location, image, resurrect, service, role, vips }
     if (Object.values(change).every(value => value === undefined))
       throw usage('nothing to change: see --help')
     const changed = await api.send('PATCH', named('pools', name), pool, { body: change })
@@ -94,6 +93,12 @@ const createCommand = (pools: Command): Command =>
     .option('--location <location>', 'where, in order of preference (repeatable)', collect)
     .option('--image <image>', 'operating system image')
     .option('--no-resurrect', 'do not replace dead nodes without being asked')
+    .addOption(roleOption())
+    .option(
+      '--vip <vip>',
+      'a VIP of load balancers that its nodes join; makes the role ws (repeatable)',
+      collect,
+    )
 
 const changeCommand = (pools: Command): Command =>
   pools
@@ -105,6 +110,11 @@ const changeCommand = (pools: Command): Command =>
     .option('--resurrect', 'replace dead nodes without being asked')
     .option('--no-resurrect', 'do not')
     .option('--service <service>', 'the service whose rules its nodes follow; none: the defaults')
+    .addOption(roleOption())
+    .option('--vip <vip>', 'a VIP that the next nodes join, instead of those so far (repeatable)', collect)
+
+const roleOption = (): Option =>
+  new Option('--role <role>', 'edge: found by name; ws: stands behind VIPs as well').choices(['edge', 'ws'])
 
 interface ScaleOptions {
   node?: string[]
