@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LABELS } from '../render/lvs/diff.js'
 
 /** What the API answers, as far as the command line reads it. Unknown fields are kept for `--json`. */
 
@@ -196,6 +197,77 @@ export const server = z.looseObject({
     status: text.nullable(),
     seenAt: time,
   }),
+})
+
+/** A cluster of load balancers, as it was written. */
+export const lvsCluster = z.looseObject({
+  name: text,
+  type: text,
+  device: text,
+  policy: text.optional(),
+  vipnets: z.array(text),
+  vip2ws: z.array(z.looseObject({ vip: text, wstype: text, wss: z.array(text) })),
+  lbinfos: z.array(z.looseObject({ hostname: text })),
+})
+/** How load balancers answer what is read. */
+export const covered = <T extends z.ZodType>(message: T) => z.looseObject({ message })
+
+export const lvsChanges = z.array(z.object({ path: text, what: text, label: z.enum(LABELS) }))
+/** What a change of a cluster would do. */
+export const lvsPreview = z.looseObject({
+  /** In the document. */
+  changes: lvsChanges.optional(),
+  /** From what the balancers run. */
+  reload: z.looseObject({ policy: text, changes: lvsChanges, worst: z.enum(LABELS) }),
+})
+export type LvsPreview = z.output<typeof lvsPreview>
+export const lvsChanged = z.looseObject({ message: text, run: text.nullable().optional() })
+
+/** What was written when, without its content. */
+export const lvsRevision = z.looseObject({
+  version: z.number(),
+  revision: text.nullable(),
+  actor: text,
+  note: text,
+  createdAt: text,
+})
+/** Files of balancers, by host name, then by path. */
+export const lvsFiles = z.looseObject({ files: z.record(text, z.record(text, text)) })
+
+const lvsHost = z.looseObject({
+  host: text.nullable(),
+  address: text,
+  port: z.number(),
+  desired: z.boolean(),
+  weight: z.number().nullable(),
+  ...{ active: z.number(), inactive: z.number(), connections: z.number() },
+})
+const lvsService = z.looseObject({
+  port: z.number(),
+  protocol: text,
+  observed: z.boolean(),
+  ...{ connections: z.number(), inBytes: z.number(), outBytes: z.number() },
+  hosts: z.array(lvsHost),
+})
+/** What a cluster should do, and what its balancers were seen to do. */
+export const lvsState = z.looseObject({
+  cluster: text,
+  version: z.number(),
+  balancers: z.array(
+    z.looseObject({
+      hostname: text,
+      ...{ version: z.number().nullable(), goodVersion: z.number().nullable() },
+      ...{ reloading: z.boolean(), drained: z.boolean(), error: text.nullable(), observedAt: time },
+      neighbours: z.array(text),
+      vips: z.array(
+        z.looseObject({
+          ...{ vip: text, wstype: text.nullable(), desired: z.boolean(), observed: z.boolean() },
+          services: z.array(lvsService),
+        }),
+      ),
+      drift: z.array(z.looseObject({ path: text, what: text })),
+    }),
+  ),
 })
 
 export const auditEntry = z.looseObject({

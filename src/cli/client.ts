@@ -77,7 +77,8 @@ export function createApi(connection: Connection): Api {
 /** Sends a request, again when the connection broke or the server asked for patience. */
 async function exchange(connection: Connection, request: Request): Promise<Response> {
   const headers = {
-    accept: 'application/json',
+    // Some resources answer refusals in another form to those who do not ask for problems.
+    accept: 'application/json, application/problem+json',
     ...(request.body !== undefined && { 'content-type': 'application/json' }),
     ...(request.method !== 'GET' && { 'idempotency-key': randomUUID() }),
   }

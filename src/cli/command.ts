@@ -44,7 +44,8 @@ export function remote<O = Record<never, never>>(
       const connection = findConnection({ options, environment: { url, token }, dataDir })
       const output = createOutput(cli.io, options.json === true)
       const context = { api: createApi(connection), output, options, signal: cli.signal }
-      await handle(context, ...(given.slice(0, -2) as string[]))
+      // Of arguments that may be many, commander makes a list.
+      await handle(context, ...(given.slice(0, -2).flat() as string[]))
     })
 }
 

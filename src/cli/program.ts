@@ -6,6 +6,7 @@ import { addAccess } from './commands/access.js'
 import { addChecks } from './commands/check.js'
 import { addDemo } from './commands/demo.js'
 import { addLocal } from './commands/local.js'
+import { addLvs } from './commands/lvs.js'
 import { addNodes } from './commands/nodes.js'
 import { addOrphans } from './commands/orphans.js'
 import { addPlans } from './commands/plans.js'
@@ -56,6 +57,7 @@ export function createProgram(cli: Cli): Command {
   addAccess(program, cli)
   addServices(program, cli)
   addServers(program, cli)
+  addLvs(program, cli)
   addOrphans(program, cli)
   for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({

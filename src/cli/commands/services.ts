@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { difference, pageOf, published, publishPreview, service, snapshot } from '../answers.js'
 import { type Cli, type Context, finish, integer, named, remote } from '../command.js'
-import { CliError, EXIT, usage } from '../exit.js'
+import { CliError, EXIT } from '../exit.js'
+import { readJson } from '../files.js'
 import { table, when } from '../output.js'
 import { noView, progressView } from '../progress.js'
 import { watchRun } from '../watch.js'
@@ -58,6 +57,8 @@ function addLooks(services: Command, cli: Cli): void {
   })
 }
 
+const draftFile = z.looseObject({})
+
 function addDrafts(services: Command, cli: Cli): void {
   const create = services
     .command('create <service>')
@@ -65,7 +66,7 @@ function addDrafts(services: Command, cli: Cli): void {
     .option('--media', 'for server entries on hosts that pull, instead of our own edges')
     .option('--file <file>', 'its draft: JSON with rules and nginx; - reads standard input')
   remote<{ media?: boolean; file?: string }>(cli, create, async ({ api, output, options }, name = '') => {
-    const draft = options.file === undefined ? {} : await readDraft(options.file)
+    const draft = options.file === undefined ? {} : await readJson(options.file, draftFile)
     const body = { ...draft, name, type: options.media ? 'media' : 'proxy' }
     const made = await api.send('POST', '/services', service, { body })
     output.result(made, `service ${made.name}; put it in force with: lazarus services publish ${made.name}`)
@@ -75,7 +76,7 @@ function addDrafts(services: Command, cli: Cli): void {
     .description('replace the draft; what is left out has its default')
     .requiredOption('--file <file>', 'JSON with rules and nginx; - reads standard input')
   remote<{ file: string }>(cli, set, async ({ api, output, options }, name = '') => {
-    const body = await readDraft(options.file)
+    const body = await readJson(options.file, draftFile)
     const changed = await api.send('PUT', named('services', name), service, { body })
     output.result(changed, `draft of ${name} set; look at it with: lazarus services diff ${name}`)
   })
@@ -166,22 +167,4 @@ function previewText({ unified, nodes, hosts }: z.output<typeof publishPreview>)
     ...wave('with their first beat', nodes.absent),
     ...wave('hosts', hosts),
   ].join('\n')
-}
-
-/** The draft in a file. Throws `CliError` for a file that cannot be read, or is not a JSON object. */
-async function readDraft(file: string): Promise<object> {
-  const text = file === '-' ? await readAll(process.stdin) : await readText(file)
-  try {
-    return z.looseObject({}).parse(JSON.parse(text))
-  } catch (cause) {
-    throw new CliError(EXIT.usage, 'bad-file', `${file} is not a JSON object`, { cause })
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    throw usage(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`)
-  }
 }
