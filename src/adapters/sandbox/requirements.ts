@@ -35,10 +35,18 @@ export class SandboxUnavailable extends Error {
 
 /** What is missing here for a sandbox: Debian packages by name. */
 export function missingPackages(): string[] {
-  const programs = Object.entries(PROGRAMS).filter(([program]) => !onPath(program))
   const files = Object.entries(FILES).filter(([file]) => !existsSync(file))
-  return [...new Set([...programs, ...files].map(([, debian]) => debian))].sort()
+  return [...new Set([...missingOf(PROGRAMS), ...files.map(([, debian]) => debian)])].sort()
 }
+
+/** The Debian packages (by program that they have) of which the program is not here. */
+export const missingOf = (programs: Record<string, string>): string[] => [
+  ...new Set(
+    Object.entries(programs)
+      .filter(([program]) => !onPath(program))
+      .map(([, debian]) => debian),
+  ),
+]
 
 /** Throws `SandboxUnavailable` unless this user can raise machines on this host. */
 export function checkHost(): void {

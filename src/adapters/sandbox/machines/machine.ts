@@ -124,7 +124,8 @@ const bootWords = (boot: BootArguments): string[] => [
   String(boot.failInstalls),
 ]
 
-function saysSsh(host: string): Promise<boolean> {
+/** Whether a server at port 22 says that it is one for SSH. */
+export function saysSsh(host: string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect({ host, port: 22, timeout: 1000 })
     const answer = (yes: boolean) => {
