@@ -221,7 +221,14 @@ export const lvsPreview = z.looseObject({
   reload: z.looseObject({ policy: text, changes: lvsChanges, worst: z.enum(LABELS) }),
 })
 export type LvsPreview = z.output<typeof lvsPreview>
-export const lvsChanged = z.looseObject({ message: text, run: text.nullable().optional() })
+/** `run` null: written, but not started, and `left` says why. */
+export const lvsChanged = z.looseObject({
+  message: text.optional(),
+  version: z.number().optional(),
+  run: text.nullable().optional(),
+  left: text.optional(),
+})
+export type LvsChanged = z.output<typeof lvsChanged>
 
 /** What was written when, without its content. */
 export const lvsRevision = z.looseObject({
@@ -230,9 +237,11 @@ export const lvsRevision = z.looseObject({
   actor: text,
   note: text,
   createdAt: text,
+  /** The balancers that run it. */
+  runs: z.array(text).default([]),
 })
-/** Files of balancers, by host name, then by path. */
-export const lvsFiles = z.looseObject({ files: z.record(text, z.record(text, text)) })
+/** The files of a balancer, by path. */
+export const lvsFiles = z.looseObject({ files: z.record(text, text) })
 
 const lvsHost = z.looseObject({
   host: text.nullable(),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { LABELS, type Label } from '../render/lvs/diff.js'
-import { type LvsPreview, lvsChanged, lvsPreview } from './answers.js'
+import { type LvsChanged, type LvsPreview, lvsChanged, lvsPreview } from './answers.js'
 import type { Context } from './command.js'
 import { finish } from './command.js'
 import { CliError, EXIT } from './exit.js'
@@ -53,7 +53,7 @@ export async function makeChange(context: Context<PushOptions>, request: Request
   for (const line of previewLines(preview)) output.say(line)
   if (options.push !== false) requireConsent(preview, options.confirm)
   const answer = await api.send(method, path, lvsChanged, { body })
-  await follow(context, answer, answer.message)
+  await follow(context, answer)
 }
 
 /** What changes; and where that is something else, what it does to the balancers, which may be behind. */
@@ -78,12 +78,12 @@ function requireConsent({ reload: { policy, worst } }: LvsPreview, confirm: Labe
 }
 
 /** Names the run of an answer; with `--wait`, stays until it has ended. */
-export async function follow(
+async function follow(
   { api, output, options, signal }: Context<PushOptions>,
-  answer: { run?: string | null | undefined },
-  said: string,
+  answer: LvsChanged,
 ): Promise<void> {
-  const { run } = answer
+  const { run, version, left } = answer
+  const said = [answer.message ?? `version ${version} has been written`, ...(left ? [left] : [])].join('; ')
   if (!run) return output.result(answer, said)
   if (!options.wait)
     return output.result(answer, `${said}; run ${run}, follow it with: lazarus runs watch ${run}`)

@@ -102,6 +102,7 @@ interface PortOptions {
   dport?: number
   synproxy?: boolean
   persistence?: number
+  check?: string
 }
 
 function addPorts(lvs: Command, cli: Cli): void {
@@ -124,9 +125,10 @@ function addPorts(lvs: Command, cli: Cli): void {
     .option('--synproxy', 'answer handshakes in place of the hosts')
     .option('--no-synproxy', 'do not')
     .option('--persistence <seconds>', 'how long a client stays with a host; 0: not', integer)
-  edit<PortOptions>(cli, set, ({ dport, synproxy, persistence }, vip, text = '') => {
+    .addOption(new Option('--check <kind>', 'how hosts are checked').choices(['http', 'https', 'tcp']))
+  edit<PortOptions>(cli, set, ({ dport, synproxy, persistence, check }, vip, text = '') => {
     const change = {
-      ...{ dport, persistence_timeout: persistence },
+      ...{ dport, persistence_timeout: persistence, check },
       ...(synproxy !== undefined && { synproxy: Number(synproxy) }),
     }
     if (Object.values(change).every(value => value === undefined))

@@ -24,30 +24,30 @@ interface WayOptions extends PushOptions {
 
 const withWay = (command: Command): Command =>
   withConsent(command)
-    .option('--force', 'reload the last healthy balancer too')
-    .option('--watch <seconds>', 'how long the first balancer is looked at (default: 30)', integer)
-
-function addPushes(lvs: Command, cli: Cli): void {
-  const sync = lvs
-    .command('sync <cluster>')
-    .description('bring the newest state to the balancers')
     .addOption(
       new Option('--policy <policy>', 'for this once: manual reloads nothing, the others do').choices(
         POLICIES,
       ),
     )
+    .option('--force', 'reload the last healthy balancer too')
+    .option('--watch <seconds>', 'how long the first balancer is looked at (default: 30)', integer)
+
+function addPushes(lvs: Command, cli: Cli): void {
+  const sync = lvs.command('sync <cluster>').description('bring the newest state to the balancers')
   remote<WayOptions>(cli, withWay(sync), (context, name = '') => {
     const { policy, force, watch } = context.options
     return makeChange(context, { method: 'POST', path: '/lvs/sync', body: { name, policy, force, watch } })
   })
   const rollback = lvs
     .command('rollback <cluster>')
-    .description('go back to the last state that proved itself, or to a version, and reload')
+    .description(
+      'write the state before, or that of a version, anew, and reload one balancer after the other',
+    )
     .option('--to <version>', 'this version', integer)
   remote<WayOptions>(cli, withWay(rollback), (context, name = '') => {
-    const { to: version, force, watch } = context.options
+    const { to: version, policy, force, watch } = context.options
     const path = `${named('lvs', name)}/rollback`
-    return makeChange(context, { method: 'POST', path, body: { version, force, watch } })
+    return makeChange(context, { method: 'POST', path, body: { version, policy, force, watch } })
   })
   const revert = lvs
     .command('revert <cluster> <lb>')

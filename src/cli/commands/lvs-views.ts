@@ -22,9 +22,9 @@ export function addViews(lvs: Command, cli: Cli): void {
     .option('--limit <count>', 'at most so many', integer, 20)
   remote<{ limit: number }>(cli, revisions, async ({ api, output, options }, name = '') => {
     const items = await api.list(`${named('lvs', name)}/revisions`, lvsRevision, {}, options.limit)
-    const rows = items.map(({ version, createdAt, actor, revision, note }) => ({
+    const rows = items.map(({ version, createdAt, actor, revision, runs, note }) => ({
       ...{ version, written: when(createdAt), by: actor },
-      ...{ revision: revision?.slice(0, 12), note },
+      ...{ revision: revision?.slice(0, 12), 'runs on': runs, note },
     }))
     output.result(items, table(rows, 'nothing was written yet'))
   })
@@ -50,16 +50,13 @@ function addDiff(lvs: Command, cli: Cli): void {
 
 function addRender(lvs: Command, cli: Cli): void {
   const render = lvs
-    .command('render <cluster>')
-    .description('print the files of the balancers; keys are left out')
-    .option('--lb <lb>', 'of this balancer only')
-    .option('--to <version>', 'as of this version', integer)
-  remote<{ lb?: string; to?: number }>(cli, render, async ({ api, output, options }, name = '') => {
-    const { lb, to: version } = options
-    const found = await api.get(`${named('lvs', name)}/render`, lvsFiles, { lb, version })
-    const text = Object.entries(found.files).flatMap(([hostname, files]) =>
-      Object.entries(files).map(([path, content]) => `==> ${hostname}: ${path}\n${content.trimEnd()}\n`),
-    )
-    output.result(found, text.join('\n').trimEnd())
+    .command('render <cluster> <lb>')
+    .description('print the files of a balancer; the OSPF key is left out')
+    .option('--at <version>', 'as of this version; without it, the newest', integer)
+  remote<{ at?: number }>(cli, render, async ({ api, output, options }, name = '', lb = '') => {
+    const query = { lb, version: options.at }
+    const found = await api.get(`${named('lvs', name)}/render`, lvsFiles, query)
+    const files = Object.entries(found.files).map(([path, text]) => `==> ${path}\n${text.trimEnd()}\n`)
+    output.result(found, files.join('\n').trimEnd())
   })
 }
