@@ -2,6 +2,9 @@ import type { Argv } from './compose.js'
 
 /** Our program on a balancer, which keeps its revisions. */
 export const BALANCER_PROGRAM = '/usr/local/sbin/lazarus-lvs'
+/** It exits with this when the revision is not there, and when another action is at work on it. */
+export const NOT_STAGED = 66
+export const BUSY = 75
 /** Where revisions are kept; one that is being filled has `.part` behind its name. */
 export const REVISIONS = '/var/lib/lazarus/lvs'
 
@@ -9,17 +12,32 @@ export const REVISIONS = '/var/lib/lazarus/lvs'
 export const beginRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'begin', revision]
 /** Makes what was begun a revision; standard input: `<sha256>  <path>` of every file that it must have. */
 export const finishRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'finish', revision]
-/** Exit 0: keepalived and the routing daemon of the balancer admit the revision. */
-export const checkRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'check', revision]
+/**
+ * Exit 0: keepalived and the routing daemon of the balancer admit the revision, and the keepalived is of the dialect
+ * that the revision is written in.
+ */
+export const checkRevision = (revision: string, dialect: string): Argv => [
+  BALANCER_PROGRAM,
+  'check',
+  revision,
+  dialect,
+]
 /** Makes a revision the one in force; nothing is reloaded. */
 export const activateRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'activate', revision]
-/** Makes the programs read what is in force. */
+/**
+ * Makes the programs read what is in force; prints, for `readObservation`, what the balancer did before, which is
+ * before the first reload since the last good revision.
+ */
 export const reloadBalancer = (): Argv => [BALANCER_PROGRAM, 'reload']
 /** Notes that what is in force has proved itself. */
 export const markGood = (): Argv => [BALANCER_PROGRAM, 'good']
 /** Goes back to what proved itself last, and reloads. */
 export const revertBalancer = (): Argv => [BALANCER_PROGRAM, 'revert']
-/** Prints what the balancer does, in sections for `readObservation`. */
+/** Prints what the balancer does, in sections for `readObservation`; what is long is packed (gzip, base64). */
 export const observeBalancer = (): Argv => [BALANCER_PROGRAM, 'observe']
+/** The same without its services, which are the most of it. */
+export const observeBriefly = (): Argv => [BALANCER_PROGRAM, 'observe', 'brief']
+/** Prints the digest of our program, as `sha256sum` does. */
+export const programDigest = (): Argv => ['sha256sum', '--', BALANCER_PROGRAM]
 /** Removes all but so many of the newest revisions; what is in force and the last good one stay in any case. */
 export const pruneRevisions = (count: number): Argv => [BALANCER_PROGRAM, 'prune', String(count)]

@@ -45,3 +45,10 @@ export async function documentOf(
   if (!document) throw new Fatal('cluster-gone', `cluster ${cluster} was deleted meanwhile`)
   return document
 }
+
+/** What a document was rendered to. Throws `Fatal` when it never was. */
+export function revisionOf({ revision, cluster, version }: ClusterDocument): string {
+  if (revision === null)
+    throw new Fatal('not-rendered', `version ${version} of ${cluster.name} was never rendered: sync it`)
+  return revision
+}

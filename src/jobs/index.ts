@@ -1,6 +1,11 @@
 import type { AnyJob } from '../core/define-job.js'
 import { certificateDeploy } from './certificate-deploy.js'
 import { certificateIssue } from './certificate-issue.js'
+import { clusterEdit } from './cluster-edit.js'
+import { clusterRender } from './cluster-render.js'
+import { clusterSettle } from './cluster-settle.js'
+import { clusterValidate } from './cluster-validate.js'
+import { clusterWatch } from './cluster-watch.js'
 import { configPush } from './config-push.js'
 import { configRender } from './config-render.js'
 import { dnsRemove } from './dns-remove.js'
@@ -8,6 +13,12 @@ import { dnsSet } from './dns-set.js'
 import { dockerInstall } from './docker-install.js'
 import { edgeDeploy } from './edge-deploy.js'
 import { edgeRemove } from './edge-remove.js'
+import { lbActivate } from './lb-activate.js'
+import { lbCheck } from './lb-check.js'
+import { lbReload } from './lb-reload.js'
+import { lbRevert } from './lb-revert.js'
+import { lbStage } from './lb-stage.js'
+import { lbVerify } from './lb-verify.js'
 import { machineBuy } from './machine-buy.js'
 import { machineDestroy } from './machine-destroy.js'
 import { nodeCreate } from './node-create.js'
@@ -50,4 +61,15 @@ export const jobs: readonly AnyJob[] = [
   nodeRemove,
   orphanDestroy,
   orphanUnset,
+  clusterEdit,
+  clusterValidate,
+  clusterRender,
+  clusterWatch,
+  clusterSettle,
+  lbStage,
+  lbCheck,
+  lbActivate,
+  lbReload,
+  lbVerify,
+  lbRevert,
 ]

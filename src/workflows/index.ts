@@ -1,5 +1,8 @@
 import type { AnyWorkflow } from '../core/define-workflow.js'
+import { balancerPublish, balancerStage, balancerSwitch } from './balancer-push.js'
+import { balancerRevert } from './balancer-revert.js'
 import { certificateRenew } from './certificate-renew.js'
+import { clusterSync } from './cluster-sync.js'
 import { configPublish, configRepush, configUpdate } from './config-publish.js'
 import { nodeAdopt } from './node-adopt.js'
 import { nodeProvision } from './node-provision.js'
@@ -27,4 +30,9 @@ export const workflows: readonly AnyWorkflow[] = [
   certificateRenew,
   orphansRemove,
   ...orphanParts,
+  clusterSync,
+  balancerStage,
+  balancerPublish,
+  balancerSwitch,
+  balancerRevert,
 ]

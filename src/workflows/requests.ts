@@ -1,7 +1,11 @@
 import type { InputOf } from '../core/define-job.js'
 import type { RunRequest } from '../core/define-schedule.js'
 import type { AnyWorkflow } from '../core/define-workflow.js'
+import type { BalancerRecord } from '../ports/clusters.js'
+import type { Label } from '../render/lvs/diff.js'
+import { balancerRevert } from './balancer-revert.js'
 import { certificateRenew } from './certificate-renew.js'
+import { clusterSync } from './cluster-sync.js'
 import { configPublish, configRepush } from './config-publish.js'
 import { nodeAdopt } from './node-adopt.js'
 import { nodeRelease } from './node-release.js'
@@ -140,6 +144,61 @@ export const removeOrphans = ({ machines, states, records }: Orphans): RunReques
     [],
     null,
   )
+
+/** How a cluster is brought to its balancers. */
+export interface SyncPlan {
+  cluster: string
+  /** The change that made the document. */
+  change: string
+  /** manual: in force, and nothing is reloaded; canary: one, which is watched, then the others; rolling: one by one. */
+  policy: 'manual' | 'canary' | 'rolling'
+  /** Its balancers, in the order in which they are to reload: see {@link switchOrder}. */
+  lbs: readonly string[]
+  /** The worst consequence that was agreed to; absent: safe. */
+  confirm?: Label | undefined
+  /** Also where no other balancer announces the same, and where names do not resolve just now. */
+  force?: boolean | undefined
+  /** How long the first balancer is looked at before the others follow. */
+  watchSeconds?: number | undefined
+}
+
+/** What only one run may do to a cluster's balancers at a time. */
+export const clusterClaim = (cluster: string): string => `lvs-${cluster}`
+
+/** New balancers before those that serve: then there is always one that goes on serving. */
+export const switchOrder = (
+  records: readonly Pick<BalancerRecord, 'hostname' | 'goodVersion'>[],
+): string[] => [
+  ...records.filter(each => each.goodVersion === null).map(each => each.hostname),
+  ...records.filter(each => each.goodVersion !== null).map(each => each.hostname),
+]
+
+/** The input of `cluster.sync`, also as a part of another run. */
+export function syncInput(plan: SyncPlan): InputOf<typeof clusterSync> {
+  const { cluster, change, policy, lbs, confirm = 'safe', force = false, watchSeconds = 60 } = plan
+  const targets = lbs.map(lb => ({ cluster, change, lb }))
+  const reloads = policy !== 'manual'
+  const canary = policy === 'canary' ? targets.slice(0, 1) : []
+  const rest = reloads ? targets.slice(canary.length) : []
+  return {
+    ...{ cluster, change, confirm, force, reloads },
+    all: targets,
+    publish: reloads ? [] : targets,
+    canary: canary.map(target => ({ ...target, force })),
+    rest: rest.map(target => ({ ...target, force })),
+    watched: canary.map(target => target.lb),
+    // Nothing is left to be saved by looking on.
+    watchSeconds: rest.length === 0 ? 0 : watchSeconds,
+  }
+}
+
+/** Brings the document of a change to the balancers of its cluster. */
+export const syncCluster = (plan: SyncPlan): RunRequest =>
+  request(clusterSync, syncInput(plan), [clusterClaim(plan.cluster)], null)
+
+/** Takes a balancer back to the last revision that proved itself. */
+export const revertBalancer = (target: InputOf<typeof balancerRevert>): RunRequest =>
+  request(balancerRevert, target, [clusterClaim(target.cluster)], null)
 
 const buying = (image: string, offers: Offers) => ({
   offers: offers.map(({ type, location }) => ({ type, location })),

@@ -3,20 +3,21 @@
 # `good` at the last one that proved itself. Every action may be repeated, and be cut off at any place.
 #   begin <revision>     a copy of what is in force, to be changed; prints the digests of its files
 #   finish <revision>    reads the digests that it must have; what is more is removed; then it is a revision
-#   check <revision>     has the programs of this machine look at it
+#   check <revision> <dialect>  has the programs of this machine look at it
 #   activate <revision>  makes it the one in force; nothing is reloaded
-#   reload               tells the programs
+#   reload               tells the programs; prints what the machine did before, since the last good revision
 #   good                 what is in force has proved itself
 #   revert               goes back to the last good one, and reloads
-#   observe              prints what the machine does
+#   observe [brief]      prints what the machine does; brief: without its services
 #   prune <count>        keeps so many of the newest
+# Exit codes: 66 the revision is not here, 75 another action is at work, 1 anything else.
 set -eu
 root=${LAZARUS_ROOT-}
 home=$root/var/lib/lazarus/lvs
 
 fail() {
   echo "lazarus-lvs: $*" >&2
-  exit 1
+  exit "${code:-1}"
 }
 
 # A revision is named by a SHA-256 in hex: nothing else is ever a path here.
@@ -30,7 +31,7 @@ named() {
 
 whole() {
   named "$1"
-  [ -d "$dir" ] || fail "no revision $1 here: stage it first"
+  [ -d "$dir" ] || code=66 fail "no revision $1 here: stage it first"
 }
 
 # Points link $1 at $2 by a rename, so that there is no moment without it.
@@ -46,16 +47,83 @@ take_over() {
   point "$1" "$2"
 }
 
+link() { readlink -- "$home/$1" || true; }
+
+# DPVS keeps the VIPs on the kernel's twin of its port.
+observe_brief() {
+  printf '== current\n%s\n== good\n%s\n' "$(link current)" "$(link good)"
+  printf '== addresses\n' && ip -o -4 addr show | awk '$2 == "lo" || $2 ~ /[.]kni$/'
+  printf '== neighbours\n'
+  if command -v vtysh >/dev/null; then timeout 10 vtysh -c 'show ip ospf neighbor json' || true; fi
+  printf '\n== end\n'
+}
+
+# Without IPVS in the kernel there are no services.
+observe_services() {
+  printf '== listing\n' && { ipvsadm -Ln || true; }
+  printf '== stats\n' && { ipvsadm -Ln --stats --exact || true; }
+}
+
+# What a routing daemon that has read file $1 must be told to be as if it had read $2: only what differs, so that
+# neighbours stay, and what was set by hand beside it. Prefixes go last: what is announced by two stays announced.
+routing_changes() {
+  awk '
+    function top(line) { return line !~ /^ / }
+    function opens(line) { return line ~ /^(interface|router|route-map|line) / }
+    function idle(line) { return line ~ /^!/ || line ~ /^ *$/ || line ~ /^ *(exit|end)$/ || line ~ /^frr / }
+    function opposite(line) { sub(/^ */, "", line); return sub(/^no /, "", line) ? line : "no " line }
+    function numbered(line) { return match(line, /^ip prefix-list [^ ]+ seq [0-9]+ /) ? substr(line, 1, RLENGTH) : "" }
+    idle($0) { next }
+    top($0) { head = $0 }
+    FNR == NR && FILENAME == ARGV[1] { had[++olds] = $0; under[olds] = head; old[head, $0] = 1; next }
+    { has[++news] = $0; within[news] = head; new[head, $0] = 1; if (numbered($0)) kept[numbered($0)] = 1 }
+    END {
+      for (i = 1; i <= olds; i++)
+        if (!top(had[i]) && !((under[i], had[i]) in new)) print under[i] "\n " opposite(had[i]) "\nexit"
+      for (i = 1; i <= news; i++)
+        if (!((within[i], has[i]) in old) && !opens(has[i]))
+          print top(has[i]) ? has[i] : within[i] "\n" has[i] "\nexit"
+      for (i = 1; i <= olds; i++)
+        if (numbered(had[i]) && !(numbered(had[i]) in kept)) print "no " had[i]
+    }' "$1" "$2"
+}
+
+# Has the routing daemon take what is in force. It is told on its standard input: there is a key in it.
+load_routing() {
+  for file in routing/*.conf; do
+    was=$home/.loaded-${file##*/}
+    [ -f "$was" ] || : >"$was"
+    if ! cmp -s -- "$was" "$file"; then
+      if timeout 10 vtysh -c 'show ip ospf' >/dev/null 2>&1; then
+        said=$({ echo 'configure terminal' && routing_changes "$was" "$file" && echo end; } | timeout 30 vtysh 2>&1) ||
+          fail "the routing daemon could not be told: $said"
+        case "
+$said" in *'
+% '*) fail "the routing daemon refused: $said" ;; esac
+      elif [ -f routing/frr.conf ]; then
+        service frr restart >&2
+      else
+        service zebra restart >&2
+        service ospfd restart >&2
+      fi
+      cp -- "$file" "$was.new"
+      mv -f -- "$was.new" "$was"
+    fi
+  done
+}
+
 mkdir -p -- "$home"
-exec 9>"$home/.lock"
-flock -w 60 9 || fail 'another action has been at work for a minute'
+if [ "${1-}" != observe ]; then
+  exec 9>"$home/.lock"
+  flock -w 60 9 || code=75 fail 'another action has been at work for a minute'
+fi
 
 case ${1-} in
   begin)
     named "${2-}"
     if [ ! -d "$dir" ]; then
       rm -rf -- "$dir.part"
-      if [ -d "$home/current" ]; then cp -alT -- "$(readlink -f "$home/current")" "$dir.part"; else mkdir -- "$dir.part"; fi
+      if [ -d "$home/current" ]; then cp -aT --reflink=auto -- "$(readlink -f "$home/current")" "$dir.part"; else mkdir -- "$dir.part"; fi
       dir=$dir.part
     fi
     cd -- "$dir"
@@ -63,13 +131,23 @@ case ${1-} in
     ;;
   finish)
     named "${2-}"
-    [ ! -d "$dir" ] || exit 0
-    cd -- "$dir.part"
     cat >"$dir.sums"
+    if [ -d "$dir" ]; then
+      cd -- "$dir"
+      sha256sum --quiet -c "$dir.sums" >&2 || fail "revision $2 was changed on this machine: remove $dir"
+      rm -f -- "$dir.sums"
+      exit 0
+    fi
+    cd -- "$dir.part"
     find . -type f -printf '%P\n' | while IFS= read -r file; do
       grep -qxE "[0-9a-f]{64}  $(printf %s "$file" | sed 's/[.]/[.]/g')" "$dir.sums" || rm -f -- "$file"
     done
     sha256sum --quiet -c "$dir.sums" >&2 || fail 'what arrived is not what was sent'
+    # There is a key in them, and the routing daemon reads them after it has ceased to be root.
+    chmod 0600 -- routing/*
+    for group in frr quagga; do
+      ! getent group "$group" >/dev/null || { chgrp "$group" -- routing/* && chmod 0640 -- routing/* && break; }
+    done
     sync -f .
     rm -f -- "$dir.sums"
     # The same for all revisions, and needed by the look at this one.
@@ -82,9 +160,17 @@ case ${1-} in
     ;;
   check)
     whole "${2-}"
-    if ! grep -qE '^ *(lb_kind FNAT|local_address_group )' "$dir"/keepalived/*.conf; then
-      keepalived -t -f "$dir/keepalived/keepalived.conf" >&2
-    fi
+    runs=$(keepalived -v 2>&1 | sed -n '1s/.*[Kk]eepalived v\([0-9.]*\).*/\1/p')
+    case ${3-} in
+      keepalived)
+        case $runs in '' | 0.* | 1.*) fail "stock keepalived 2 or later is needed, this is ${runs:-none}" ;; esac
+        keepalived -t -f "$dir/keepalived/keepalived.conf" >&2
+        ;;
+      # These have no way to test a file: what is asked is that they are what the file is written for.
+      dpvs) command -v dpip >/dev/null || fail 'this is no machine with DPVS: there is no dpip' ;;
+      alibaba) case $runs in 1.*) ;; *) fail "keepalived of Alibaba's LVS (1.x) is needed, this is ${runs:-none}" ;; esac ;;
+      *) fail "not a dialect: ${3-}" ;;
+    esac
     for file in "$dir"/routing/*.conf; do
       command -v vtysh >/dev/null || break
       vtysh -C -f "$file" >&2
@@ -95,6 +181,8 @@ case ${1-} in
     point "$home/current" "$2"
     take_over "$root/etc/keepalived" "$home/current/keepalived"
     if [ -f "$dir/routing/frr.conf" ]; then
+      # Without it, vtysh says nothing at all.
+      [ -e "$root/etc/frr/vtysh.conf" ] || { mkdir -p -- "$root/etc/frr" && : >"$root/etc/frr/vtysh.conf"; }
       take_over "$root/etc/frr/frr.conf" "$home/current/routing/frr.conf"
     else
       take_over "$root/usr/local/etc/zebra.conf" "$home/current/routing/zebra.conf"
@@ -103,52 +191,56 @@ case ${1-} in
     ;;
   reload)
     cd -- "$home/current"
-    # Routes first: a VIP that comes up is announced at once. What did not change is left alone.
-    routes=$(cat routing/* | sha256sum)
-    if [ "$routes" != "$(cat "$home/.routes" 2>/dev/null)" ]; then
-      if [ -f routing/ospfd.conf ]; then
-        service zebra restart >&2
-        service ospfd restart >&2
-      elif [ -x /usr/lib/frr/frr-reload.py ]; then
-        /usr/lib/frr/frr-reload.py --reload "$root/etc/frr/frr.conf" >&2
-      else
-        vtysh -b >&2
-      fi
-      echo "$routes" >"$home/.routes"
+    # Told twice, what it did before the first time counts.
+    if [ ! -f "$home/.before" ] || [ "$(link current)" = "$(link good)" ]; then
+      observe_brief >"$home/.before.new"
+      mv -f -- "$home/.before.new" "$home/.before"
     fi
+    cat -- "$home/.before"
+    # Routes first: a VIP that comes up is announced at once. What did not change is left alone.
+    load_routing
     if [ -f snat.rules ]; then
       iptables-legacy-restore --noflush <snat.rules
       iptables-legacy -t nat -C POSTROUTING -j LAZARUS-LVS 2>/dev/null ||
         iptables-legacy -t nat -A POSTROUTING -j LAZARUS-LVS
+      tracking=$root/proc/sys/net/ipv4/vs/conntrack
+      [ ! -w "$tracking" ] || echo 1 >"$tracking"
     fi
-    pid=$(cat "$root/run/keepalived.pid" 2>/dev/null) || fail 'keepalived does not run: start it'
-    kill -HUP "$pid"
+    pid=$(cat "$root/run/keepalived.pid" 2>/dev/null) || pid=
+    if [ -n "$pid" ] && kill -HUP "$pid" 2>/dev/null; then :; else
+      # It does not start without a file, so that before the first one it cannot run.
+      service keepalived start >&2 || fail 'keepalived does not run, and could not be started'
+    fi
     ;;
   good)
     [ -d "$home/current" ] || fail 'nothing is in force'
-    point "$home/good" "$(readlink "$home/current")"
+    point "$home/good" "$(link current)"
+    rm -f -- "$home/.before"
     ;;
   revert)
-    [ -d "$home/good" ] || fail 'there is no good revision to go back to'
-    point "$home/current" "$(readlink "$home/good")"
+    [ -d "$home/good" ] || code=66 fail 'there is no good revision to go back to'
+    point "$home/current" "$(link good)"
     exec 9>&-
     exec sh "$0" reload
     ;;
   observe)
-    printf '== current\n%s\n' "$(readlink "$home/current" || true)"
-    printf '== good\n%s\n' "$(readlink "$home/good" || true)"
-    printf '== listing\n' && ipvsadm -Ln
-    printf '== stats\n' && ipvsadm -Ln --stats --exact
-    printf '== addresses\n' && ip -o -4 addr show dev lo
-    printf '== neighbours\n'
-    if command -v vtysh >/dev/null; then vtysh -c 'show ip ospf neighbor json' || true; fi
-    printf '\n== end\n'
+    umask 077
+    if [ "${2-}" = brief ]; then
+      observe_brief
+    else
+      all=$home/.observed.$$
+      trap 'rm -f -- "$all"' EXIT
+      { observe_services && observe_brief; } >"$all"
+      # What is longer than an answer may be is packed.
+      if [ "$(wc -c <"$all")" -lt 500000 ]; then cat -- "$all"; else gzip -c -- "$all" | base64; fi
+    fi
     ;;
   prune)
     case ${2-} in *[!0-9]* | '') fail "not a count: ${2-}" ;; esac
     cd -- "$home"
     rm -rf -- *.part *.sums
-    keep=" $(readlink current || true) $(readlink good || true) "
+    find . -maxdepth 1 -name '.observed.*' -mmin +10 -delete
+    keep=" $(link current) $(link good) "
     # shellcheck disable=SC2012 # names are digests
     ls -1t | grep -xE '[0-9a-f]{64}' | tail -n "+$(($2 + 1))" | while read -r old; do
       case $keep in *" $old "*) ;; *) rm -rf -- "$old" ;; esac

@@ -75,6 +75,15 @@ export function addressGaps(cluster: Cluster, observed: Observation): Gap[] {
     }))
 }
 
+/** Services that one state of a cluster has and the next has not, and that are served still. */
+export function servicesGone(before: Cluster, after: Cluster, observed: Observation): Gap[] {
+  const had = servicesOf(before)
+  return extraServices(after, {
+    ...observed,
+    services: observed.services.filter(each => had.has(keyOf(each.vip, each.port, each.protocol))),
+  })
+}
+
 /** Services that no VIP of the cluster asks for. */
 export function extraServices(cluster: Cluster, { services }: Observation): Gap[] {
   const wanted = servicesOf(cluster)
@@ -100,7 +109,7 @@ export const announcedBy = (cluster: Cluster, observed: Observation): string[] =
 }
 
 /** The services of a cluster, as texts that can be compared. */
-export const servicesOf = (cluster: Cluster): Set<string> => new Set(cluster.vip2ws.flatMap(servicesOfVip))
+const servicesOf = (cluster: Cluster): Set<string> => new Set(cluster.vip2ws.flatMap(servicesOfVip))
 
 const servicesOfVip = (vip: Vip): string[] =>
   portsOf(vip).map(({ sport, protocol }) => keyOf(vip.vip, sport, protocol))

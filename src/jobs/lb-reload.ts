@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import { reloadBalancer } from '../commands/balancer.js'
+import { defineJob, type JobContext } from '../core/define-job.js'
+import { Fatal, PortError, WaitFor } from '../core/errors.js'
+import type { BalancerRecord, ClusterDocument } from '../ports/clusters.js'
+import type { SshHost } from '../ports/ssh.js'
+import { announcedBy, short } from '../render/lvs/drift.js'
+import { act, balancerHost, balancerTarget, lbOf, observe, readable, wordsOf } from './balancer-host.js'
+import { documentOf, revisionOf } from './cluster-files.js'
+
+const input = balancerTarget.extend({
+  /** Also where no other balancer announces what this one does. */
+  force: z.boolean().default(false),
+})
+/** What the balancer announced before it was told. */
+export const beforeSchema = z.object({ addresses: z.array(z.string()), neighbours: z.array(z.string()) })
+
+type Context = Pick<
+  JobContext<z.output<typeof input>, 'clusters' | 'resolver' | 'ssh' | 'notices' | 'clock'>,
+  'input' | 'ports' | 'signal' | 'log'
+>
+
+/** One balancer at a time, and never the last that announces a VIP. */
+export const lbReload = defineJob({
+  name: 'lb.reload',
+  summary: 'Has the programs of a balancer read what is in force, unless others are not well.',
+  queue: 'ssh',
+  uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock'],
+  input,
+  output: z.object({
+    /** The balancer has a newer one. */
+    skipped: z.boolean(),
+    /** Since when it has been reading; ISO 8601. */
+    at: z.iso.datetime(),
+    before: beforeSchema,
+    /** What went wrong; null: nothing so far. */
+    failed: z.string().nullable(),
+  }),
+  key: input => `lvs-${input.cluster}`,
+  target: input => input.lb,
+  retry: { attempts: 6, first: '1s', max: '30s', timeout: '5m' },
+
+  async run(ctx) {
+    const { clusters, clock } = ctx.ports
+    const document = await documentOf(ctx.ports, ctx.input)
+    const lb = lbOf(document, ctx.input.lb)
+    const record = await clusters.balancer(lb.hostname)
+    if ((record?.version ?? 0) > document.version)
+      return {
+        ...{ skipped: true, at: clock.now().toISOString(), failed: null },
+        before: { addresses: [], neighbours: [] },
+      }
+    const revision = revisionOf(document)
+    if (record?.revision !== revision)
+      throw new Fatal(
+        'not-in-force',
+        `revision ${short(revision)} is not in force on ${lb.hostname} any more: sync anew`,
+      )
+    const host = await balancerHost(ctx.ports, lb, ctx.signal)
+    await requireOthers(ctx, document, record, host)
+    await clusters.note(lb.hostname, { reloading: true, error: null })
+    const result = await act(ctx, host, reloadBalancer(), { timeout: 120_000 })
+    const at = clock.now().toISOString()
+    const { addresses, neighbours } = readable(result.stdout)
+    // The next step takes it back.
+    const failed = result.code === 0 ? null : wordsOf({ ...result, stdout: '' })
+    return { at, skipped: false, before: { addresses, neighbours }, failed }
+  },
+
+  // What is read is read: going back is a rollback.
+  undo: 'nothing-to-undo',
+})
+
+/** What was noted of a balancer that a revision did not work on. */
+export const refusal = (revision: string, why: string): string =>
+  `revision ${short(revision)} did not prove itself: ${why}`
+/** Whether it was that revision. */
+export const refused = (record: BalancerRecord, revision: string): boolean =>
+  record.error?.startsWith(refusal(revision, '')) ?? false
+
+async function requireOthers(
+  ctx: Context,
+  document: ClusterDocument,
+  record: BalancerRecord,
+  host: SshHost,
+): Promise<void> {
+  const { hostname, drained } = record
+  const { cluster } = document
+  const revision = revisionOf(document)
+  const others = (await ctx.ports.clusters.balancers(cluster.name)).filter(each => each.hostname !== hostname)
+  const broken = others.find(each => refused(each, revision))
+  if (broken) throw stopped(`${broken.hostname} went back from it: ${broken.error}`)
+  if (ctx.input.force || drained || others.length === 0) return
+  const ours = announcedBy(cluster, await observe(ctx, host, true))
+  const seen = await Promise.all(
+    others.map(async other => ({ other, vips: new Set(await announced(ctx, document, other)) })),
+  )
+  const lacks = ({ vips }: { vips: Set<string> }) => ours.find(vip => !vips.has(vip))
+  const worse = seen.find(each => each.other.good === revision && !each.other.reloading && lacks(each))
+  if (worse) throw stopped(`${worse.other.hostname} has it, and does not announce ${lacks(worse)} any more`)
+  const busy = seen.find(each => each.other.reloading && lacks(each))
+  if (busy)
+    throw new WaitFor(
+      '2s',
+      `${busy.other.hostname} was told to reload, and does not announce ${lacks(busy)} yet`,
+    )
+  const alone = ours.filter(vip => !seen.some(({ vips }) => vips.has(vip)))
+  if (alone.length > 0)
+    throw new Fatal(
+      'last-healthy',
+      `only ${hostname} announces ${some(alone)}: bring another balancer up first, or force`,
+    )
+}
+
+const stopped = (why: string) =>
+  new Fatal('stopped', `${why}. Nothing was reloaded here; mend it, or roll back`)
+
+/** Up to three of them, in words. */
+const some = (items: readonly string[]): string =>
+  items.length > 3 ? `${items.slice(0, 3).join(', ')} and ${items.length - 3} more` : items.join(', ')
+
+/** The VIPs that another balancer announces just now: none, when it cannot be reached. */
+async function announced(ctx: Context, document: ClusterDocument, { hostname }: BalancerRecord) {
+  const lb = document.cluster.lbinfos.find(each => each.hostname === hostname)
+  if (!lb) return []
+  try {
+    const host = await balancerHost(ctx.ports, lb, ctx.signal)
+    return announcedBy(document.cluster, await observe(ctx, host, true))
+  } catch (error) {
+    ctx.signal.throwIfAborted()
+    if (!(error instanceof PortError)) throw error
+    ctx.log(`${hostname} cannot be asked: ${error.message}`)
+    return []
+  }
+}
