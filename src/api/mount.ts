@@ -23,11 +23,6 @@ export interface Serving {
 /** A router that serves these routes; every other method on one of their paths is answered 405. */
 export function mountRoutes(routes: readonly AnyRoute[], deps: ApiDeps, serving: Serving): Router {
   const router = express.Router({ strict: false })
-  const json = [express.json({ limit: '1mb', type: 'application/json' })]
-  const origin = [
-    express.json({ limit: ORIGIN_LIMIT, type: 'application/json' }),
-    express.urlencoded({ limit: ORIGIN_LIMIT, extended: false, parameterLimit: 100 }),
-  ]
   const allowed = new Map<string, string[]>()
   for (const route of routes) {
     const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1')
@@ -36,7 +31,7 @@ export function mountRoutes(routes: readonly AnyRoute[], deps: ApiDeps, serving:
     router[route.method](
       path,
       admit(route, serving.authenticate),
-      route.origin ? origin : json,
+      parsersOf(route),
       route.origin
         ? inOriginForm(route.origin.doing, serve(route, deps, serving))
         : serve(route, deps, serving),
@@ -44,6 +39,11 @@ export function mountRoutes(routes: readonly AnyRoute[], deps: ApiDeps, serving:
   }
   for (const [path, methods] of allowed) router.all(path, refuseMethod(methods))
   return router
+}
+
+function parsersOf({ origin, limit = origin ? ORIGIN_LIMIT : '1mb' }: AnyRoute): RequestHandler[] {
+  const json = express.json({ limit, type: 'application/json' })
+  return origin ? [json, express.urlencoded({ limit, extended: false, parameterLimit: 100 })] : [json]
 }
 
 const admit =

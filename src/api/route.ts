@@ -40,6 +40,8 @@ export interface Route<P extends z.ZodObject, Q extends z.ZodObject, B extends z
   readonly body?: B
   /** Arguments and answers in the form of the original (`origin.ts`); `doing` begins its refusals: "vip add". */
   readonly origin?: { readonly doing: string }
+  /** How large a body may be, as Express reads it; absent: 1 MB, with `origin` as much as that needs. */
+  readonly limit?: string
   /** Fields of the body that the audit must not hold. */
   readonly secret?: readonly string[]
   readonly answer: { status: 200 | 201 | 202 | 204; schema?: z.ZodType; text: string; type?: string }

@@ -17,7 +17,7 @@ const range = z
   .string()
   .refine(text => parseRange(text) !== null, 'an address, or a range such as 10.0.19.227-254')
 const port = z.int().min(1, 'a port from 1 to 65535').max(65_535, 'a port from 1 to 65535')
-const RESERVED = new Set(['sync', 'vips', 'lbs'])
+const RESERVED = new Set(['sync', 'vips', 'lbs', 'import', 'export'])
 
 /** A host as it is called in the DNS, in lower case; one label is enough. */
 const host = z
@@ -32,7 +32,7 @@ const host = z
 export const clusterName = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a-z, 0-9 and inner hyphens, at most 63')
-  .refine(name => !RESERVED.has(name), 'sync, vips and lbs are taken')
+  .refine(name => !RESERVED.has(name), 'sync, vips, lbs, import and export are taken')
 
 /** The business of a VIP. */
 export const wstypeSchema = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'a-z, 0-9, _ and -, at most 63')
