@@ -75,16 +75,24 @@ export type BalancerFacts = Partial<
   Omit<BalancerRecord, 'hostname' | 'cluster' | 'observedAt'> & { observedAt: Date }
 >
 
+/** Something that looks at a balancer found to be otherwise than it should be. */
+export interface Sighting extends Gap {
+  /** When it was found first; ISO 8601. */
+  since: string
+  /** Whether the operators were told. */
+  told: boolean
+}
+
 /** A balancer before a look at it. */
 export interface WatchedBalancer extends Omit<BalancerRecord, 'observed'> {
-  /** In what it differed at the last look that reached it. */
-  drift: readonly Gap[]
+  /** What the last look found. */
+  drift: readonly Sighting[]
 }
 
 /** What a look at a balancer found. */
-export type Look = { hostname: string } & (
+export type Look = { hostname: string; drift: readonly Sighting[] } & (
   | { unreached: string }
-  | { unreached: null; observed: Observation; drift: readonly Gap[]; figures: Figures }
+  | { unreached: null; observed: Observation; figures: Figures }
 )
 
 /** Load balancer clusters as jobs and schedules see them; each question is one statement. */

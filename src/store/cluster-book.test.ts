@@ -71,21 +71,22 @@ describe.each([
     expect(await book.watched()).toEqual([])
     await book.note(LB, { version: 1, revision: 'b'.repeat(64), error: 'did not prove itself' })
     expect(await book.watched()).toMatchObject([{ hostname: LB, drift: [], unreached: null }])
-    const drift = [{ path: 'vip', what: "it's gone" }]
+    const drift = [{ path: 'vip', what: "it's gone", since: '2026-01-01T00:00:00.000Z', told: true }]
     const at = new Date('2026-01-02T00:00:00Z')
     const figures = figuresOf(exampleCluster(), observed)
     await book.looked([{ hostname: LB, unreached: null, observed, drift, figures }], at)
     const seen = { observed, observedAt: at.toISOString(), error: 'did not prove itself' }
     expect(await book.balancer(LB)).toMatchObject({ ...seen, unreached: null })
+    expect(await book.watched()).toMatchObject([{ drift, observedAt: at.toISOString() }])
     await book.looked(
       [
-        { hostname: LB, unreached: 'timeout' },
-        { hostname: 'nobody', unreached: '' },
+        { hostname: LB, unreached: 'timeout', drift: [] },
+        { hostname: 'nobody', unreached: '', drift: [] },
       ],
       new Date(),
     )
     expect(await book.balancer(LB)).toMatchObject({ ...seen, unreached: 'timeout' })
-    expect(await book.watched()).toMatchObject([{ drift, unreached: 'timeout' }])
+    expect(await book.watched()).toMatchObject([{ drift: [], unreached: 'timeout' }])
   })
 })
 

@@ -35,7 +35,7 @@ export function createClusterBook(db: Db): ClusterBook {
         omit: { observed: true, figures: true },
         orderBy: { hostname: 'asc' },
       })
-      return rows.map(row => ({ ...factsOf(row), drift: gaps.parse(JSON.parse(row.drift)) }))
+      return rows.map(row => ({ ...factsOf(row), drift: sightings.parse(JSON.parse(row.drift)) }))
     },
     looked: (looks, now) => noteLooks(db, looks, now),
   }
@@ -44,17 +44,16 @@ export function createClusterBook(db: Db): ClusterBook {
 /** One statement, however many balancers were looked at. */
 async function noteLooks(db: Db, looks: readonly Look[], now: Date): Promise<void> {
   const rows = JSON.stringify(
-    looks.map(look =>
-      look.unreached === null
-        ? {
-            ...{ hostname: look.hostname, unreached: null, observed: JSON.stringify(look.observed) },
-            ...{ drift: JSON.stringify(look.drift), figures: JSON.stringify(look.figures) },
-          }
-        : look,
-    ),
+    looks.map(({ hostname, drift, unreached, ...look }) => ({
+      ...{ hostname, unreached, drift: JSON.stringify(drift) },
+      ...('observed' in look && {
+        observed: JSON.stringify(look.observed),
+        figures: JSON.stringify(look.figures),
+      }),
+    })),
   )
   await db.$executeRaw`UPDATE "LvsBalancer" AS b SET unreached = e.value ->> 'unreached',
-      observed = coalesce(e.value ->> 'observed', b.observed), drift = coalesce(e.value ->> 'drift', b.drift),
+      drift = e.value ->> 'drift', observed = coalesce(e.value ->> 'observed', b.observed),
       figures = coalesce(e.value ->> 'figures', b.figures),
       "observedAt" = iif(e.value ->> 'observed' IS NULL, b."observedAt", ${now})
     FROM json_each(${rows}) e WHERE b.hostname = e.value ->> 'hostname'`
@@ -101,7 +100,9 @@ const observation = z.object({
   neighbours: z.array(z.string()),
 })
 
-const gaps = z.array(z.object({ path: z.string(), what: z.string() }))
+const sightings = z.array(
+  z.object({ path: z.string(), what: z.string(), since: z.string(), told: z.boolean() }),
+)
 
 const recordOf = (row: LvsBalancer): BalancerRecord => ({
   ...factsOf(row),

@@ -4,8 +4,8 @@ import type {
   ClusterDocument,
   Look,
   NewDocument,
+  Sighting,
 } from '../../src/ports/clusters.js'
-import type { Gap } from '../../src/render/lvs/drift.js'
 
 const UNKNOWN = {
   ...{ revision: null, version: null, good: null, goodVersion: null, hostKey: null },
@@ -17,7 +17,7 @@ export function fakeClusters() {
   const documents = new Map<string, ClusterDocument[]>()
   const rows = new Map<string, BalancerRecord>()
   const publications = new Map<string, number>()
-  const drifts = new Map<string, readonly Gap[]>()
+  const drifts = new Map<string, readonly Sighting[]>()
   const of = (cluster: string) => documents.get(cluster) ?? []
   const settleBalancers = ({ cluster }: NewDocument) => {
     const wanted = cluster.lbinfos.map(lb => lb.hostname)
@@ -65,16 +65,13 @@ export function fakeClusters() {
         .filter(row => row.version !== null)
         .map(({ observed: _, ...row }) => ({ ...row, drift: drifts.get(row.hostname) ?? [] })),
     async looked(looks: readonly Look[], now: Date) {
-      for (const { hostname, ...look } of looks) {
-        const row = rows.get(hostname)
+      for (const look of looks) {
+        const row = rows.get(look.hostname)
         if (!row) continue
-        if (look.unreached !== null) {
-          rows.set(hostname, { ...row, unreached: look.unreached })
-          continue
-        }
-        const { observed, drift } = look
-        drifts.set(hostname, drift)
-        rows.set(hostname, { ...row, observed, unreached: null, observedAt: now.toISOString() })
+        drifts.set(look.hostname, look.drift)
+        const { unreached } = look
+        const seen = unreached === null ? { observed: look.observed, observedAt: now.toISOString() } : {}
+        rows.set(look.hostname, { ...row, ...seen, unreached })
       }
     },
     async note(hostname: string, { observedAt, ...facts }: BalancerFacts) {
