@@ -1,4 +1,5 @@
 import type { AnySchedule } from '../core/define-schedule.js'
+import { balancersObserve } from './balancers-observe.js'
 import { certificatesRenew } from './certificates-renew.js'
 import { nodesDrift } from './nodes-drift.js'
 import { nodesHealth } from './nodes-health.js'
@@ -12,6 +13,7 @@ import { usersExpire } from './users-expire.js'
 export const schedules: readonly AnySchedule[] = [
   nodesHealth,
   nodesDrift,
+  balancersObserve,
   usersExpire,
   certificatesRenew,
   orphansSweep,
