@@ -1,6 +1,10 @@
 import { auditRoutes } from './audit.js'
 import { catalogRoutes } from './catalog.js'
 import { denialRoutes } from './denials.js'
+import { lvsRoutes } from './lvs.js'
+import { lvsHistoryRoutes } from './lvs-history.js'
+import { lvsImportRoutes } from './lvs-import.js'
+import { lvsMemberRoutes } from './lvs-members.js'
 import { nginxRoutes } from './nginx.js'
 import { nginxInventoryRoutes } from './nginx-inventory.js'
 import { nodeRoutes } from './nodes.js'
@@ -34,6 +38,11 @@ export const apiRoutes: readonly AnyRoute[] = [
   ...serviceRoutes,
   ...snapshotRoutes,
   ...serverRoutes,
+  // Before what is done to one cluster: import and export are no names.
+  ...lvsImportRoutes,
+  ...lvsRoutes,
+  ...lvsMemberRoutes,
+  ...lvsHistoryRoutes,
   ...nginxRoutes,
   ...nginxInventoryRoutes,
   ...usageRoutes,
