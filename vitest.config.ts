@@ -1,7 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
 // Most tests wait more than they work: vitest's own choice, one worker less than processors, is slow on two.
-const base = { pool: 'forks' as const, testTimeout: 20_000, hookTimeout: 60_000, maxWorkers: 4 }
+const base = {
+  pool: 'forks' as const,
+  setupFiles: './test/support/setup.ts',
+  testTimeout: 20_000,
+  hookTimeout: 60_000,
+  maxWorkers: 4,
+}
 
 export default defineConfig({
   test: {
@@ -14,6 +20,8 @@ export default defineConfig({
           name: 'unit',
           include: ['{src,infra,bench,test/support}/**/*.test.ts'],
           exclude: ['**/*.component.test.ts'],
+          // Loading the program anew for every file took more than its tests.
+          isolate: false,
         },
       },
       {

@@ -7,6 +7,7 @@ export default defineConfig({
     pool: 'forks',
     reporters: ['verbose', './test/support/closing-line.ts'],
     globalSetup: './test/support/compile.ts',
+    setupFiles: './test/support/setup.ts',
     env: { LAZARUS_COMPILED: 'yes' },
     include: ['test/**/*.soak.test.ts'],
     fileParallelism: false,

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach } from 'vitest'
+import { afterFile } from './ending.js'
 
 /** A request as it came in. */
 export interface Seen {
@@ -21,12 +21,7 @@ export interface FakeHttp {
   close(): Promise<void>
 }
 
-const open = new Set<FakeHttp>()
-afterEach(async () => {
-  for (const server of open) await server.close()
-})
-
-/** An HTTP server that answers as `answer` says; what it has no answer for is a 500. Closed after each test. */
+/** An HTTP server that answers as `answer` says; what it has no answer for is a 500. Closed after the test file. */
 export async function startFakeHttp(answer: (request: Seen) => Answer | undefined): Promise<FakeHttp> {
   const seen: Seen[] = []
   const server = createServer(async (req, res) => {
@@ -42,13 +37,13 @@ export async function startFakeHttp(answer: (request: Seen) => Answer | undefine
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
     async close() {
-      if (!open.delete(fake)) return
+      if (!server.listening) return
       server.close()
       server.closeAllConnections()
       await once(server, 'close')
     },
   }
-  open.add(fake)
+  afterFile(() => fake.close())
   return fake
 }
 

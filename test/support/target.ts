@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll } from 'vitest'
+import { afterFile } from './ending.js'
 
 const CHUNK = Buffer.alloc(16 * 1024)
 
@@ -11,11 +11,6 @@ export interface Target {
   port: number
   close(): Promise<void>
 }
-
-const open = new Set<Target>()
-afterAll(async () => {
-  for (const target of open) await target.close()
-})
 
 /** Starts it on an address: `/bytes/N` answers N bytes; `/stream` goes on until it is cut off, 0.8 MB a second. */
 export async function startTarget(host: string): Promise<Target> {
@@ -30,12 +25,12 @@ export async function startTarget(host: string): Promise<Target> {
     host,
     port: (server.address() as AddressInfo).port,
     async close() {
-      open.delete(target)
+      if (!server.listening) return
       server.closeAllConnections()
       server.close()
       await once(server, 'close')
     },
   }
-  open.add(target)
+  afterFile(() => target.close())
   return target
 }

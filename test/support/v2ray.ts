@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect, isIPv6, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterFile } from './ending.js'
 import { freePort } from './ports.js'
 import { tempDir } from './temp.js'
 import { until } from './wait.js'
@@ -16,17 +16,12 @@ export interface V2ray {
   kill(): Promise<void>
 }
 
-const running: ChildProcess[] = []
-afterAll(async () => {
-  for (const child of running) await end(child)
-})
-
 /** Starts Debian's v2ray with this configuration and waits until it listens on `port` of 127.0.0.1. */
 export async function startV2ray(config: string, port: number): Promise<V2ray> {
   const file = join(tempDir(), 'config.json')
   writeFileSync(file, config, { mode: 0o600 })
   const child = spawn('v2ray', ['-config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
-  running.push(child)
+  afterFile(() => end(child))
   let log = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', part => (log += part))
   await until(() => answers(port), { what: 'v2ray to listen' }).catch(error => {

@@ -25,7 +25,7 @@ test('every key can be read back, signs, and has the public half it came with', 
     expect(theirs.verify(Buffer.from('data'), signature)).toBe(true)
     expect(publicHalf(pair.privateKey)).toBe(pair.publicKey)
   }
-})
+}, 60_000)
 
 test('the comment goes with the public half', () => {
   const pair = generateSshKey('lazarus')
