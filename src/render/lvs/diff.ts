@@ -121,6 +121,9 @@ function portChanges(path: string, a: WholePort, b: WholePort): Change[] {
 }
 
 function hostChanges(a: Vip, b: Vip, before: Hosts, after: Hosts): Change[] {
+  // Of most VIPs nothing changes, and names are most of what there is to compare.
+  const stays = (name: string, index: number) => name === b.wss[index] && before.get(name) === after.get(name)
+  if (a.wss.length === b.wss.length && a.wss.every(stays)) return []
   const path = `vip ${b.vip}`
   const at = (hosts: Hosts, name: string) => `${name} (${hosts.get(name) ?? 'no address'})`
   const was = a.wss.map(name => at(before, name))

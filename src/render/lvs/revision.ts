@@ -40,7 +40,7 @@ export function renderRevision(cluster: Cluster, ingredients: Ingredients): Revi
       lb: lb.hostname,
       files: {
         ...vipFiles(dialectOf(lb)),
-        ...marked(cluster, ownFilesOf(cluster, lb, ingredients), ingredients),
+        ...markAll(cluster, ownFilesOf(cluster, lb, ingredients), ingredients),
       },
     }))
     .map(({ lb, files }) => ({ lb, files: Object.entries(files).sort(byKey) }))
@@ -64,19 +64,20 @@ interface Marked {
   digest: string
 }
 
-function marked(
+function mark(path: string, text: string, cluster: Cluster, { ospfKey, keyMark }: Ingredients): Marked {
+  const digest = sha256(path.startsWith(ROUTING) ? text.replaceAll(ospfKey, keyMark) : text)
+  const head = `${headOf(path)} Lazarus, cluster ${cluster.name}, revision ${digest}; changes are overwritten\n`
+  return { text: head + text, digest }
+}
+
+const markAll = (
   cluster: Cluster,
   files: Record<string, string>,
-  { ospfKey, keyMark }: Ingredients,
-): Record<string, Marked> {
-  return Object.fromEntries(
-    Object.entries(files).map(([path, text]) => {
-      const digest = sha256(path.startsWith(ROUTING) ? text.replaceAll(ospfKey, keyMark) : text)
-      const head = `${headOf(path)} Lazarus, cluster ${cluster.name}, revision ${digest}; changes are overwritten\n`
-      return [path, { text: head + text, digest }]
-    }),
+  ingredients: Ingredients,
+): Record<string, Marked> =>
+  Object.fromEntries(
+    Object.entries(files).map(([path, text]) => [path, mark(path, text, cluster, ingredients)]),
   )
-}
 
 /** Where the files of the routing daemon lie in a revision. */
 const ROUTING = 'routing/'
@@ -89,26 +90,21 @@ const headOf = (path: string): string =>
 
 /** The files of the VIPs, by dialect: the same on every balancer that speaks it, and so made once. */
 function vipFilesOf(cluster: Cluster, ingredients: Ingredients) {
-  const { templates, hosts } = ingredients
   const made = new Map<string, Record<string, Marked>>()
+  const make = (dialect: ReturnType<typeof dialectOf>) =>
+    Object.fromEntries(
+      cluster.vip2ws.map(vip => {
+        const path = `keepalived/${vip.vip}.conf`
+        const addresses = vip.wss.map(ws => addressOf(ingredients.hosts, ws))
+        // Each is digested as soon as it is made: a text that is still in pieces takes much memory.
+        return [
+          path,
+          mark(path, renderVip(ingredients.templates, dialect, vip, addresses), cluster, ingredients),
+        ]
+      }),
+    )
   return (dialect: ReturnType<typeof dialectOf>): Record<string, Marked> => {
-    const files =
-      made.get(dialect) ??
-      marked(
-        cluster,
-        Object.fromEntries(
-          cluster.vip2ws.map(vip => [
-            `keepalived/${vip.vip}.conf`,
-            renderVip(
-              templates,
-              dialect,
-              vip,
-              vip.wss.map(ws => addressOf(hosts, ws)),
-            ),
-          ]),
-        ),
-        ingredients,
-      )
+    const files = made.get(dialect) ?? make(dialect)
     made.set(dialect, files)
     return files
   }

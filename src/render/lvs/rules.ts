@@ -135,9 +135,9 @@ function localAddressRules(
     if (address) pieces.push({ ...single(address), what: `host ${name}`, lip: false })
   pieces.sort((a, b) => a.first - b.first)
   const found: Violation[] = []
-  const open: Piece[] = []
+  let open: Piece[] = []
   for (const piece of pieces) {
-    open.splice(0, open.length, ...open.filter(each => each.last >= piece.first))
+    open = open.filter(each => each.last >= piece.first)
     for (const other of open) found.push(...meeting(piece, other))
     if (piece.lip) open.push(piece)
     else if (!open.some(each => !each.lip && each.first === piece.first)) open.push(piece)
@@ -181,7 +181,10 @@ function piecesOf(cluster: Cluster, own: boolean): Piece[] {
   return [...lbs, ...vips]
 }
 
-const single = (address: string) => ({ first: toNumber(address), last: toNumber(address) })
+function single(address: string): { first: number; last: number } {
+  const number = toNumber(address)
+  return { first: number, last: number }
+}
 
 /** The schema has seen to it that there is one. */
 function known<T>(value: T | null): T {
