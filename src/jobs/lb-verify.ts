@@ -83,7 +83,8 @@ async function judge(ctx: Context, at: Case): Promise<void> {
   const { record, revision, age, host, document } = at
   const observed = ctx.input.failed === null ? await look(ctx, at, DEADLINE) : null
   // Taken back, and this process died before it could say so.
-  if (observed && observed.current !== revision && observed.current === record.good) return wentBack(ctx, at)
+  if (observed && observed.current !== revision && observed.current === record.good)
+    return wentBack(ctx, at, reasonOf(at))
   const former = await documentOfGood(ctx, record)
   const missing = observed === null ? unseen(ctx, at) : gapsOf(ctx, document, former, observed)
   if (observed && observed.current !== revision)
@@ -108,31 +109,33 @@ async function judge(ctx: Context, at: Case): Promise<void> {
     throw new PortError('remote-command-failed', `${why}. Going back from it failed: ${wordsOf(result)}`, {
       retryable: true,
     })
-  return wentBack(ctx, at)
+  return wentBack(ctx, at, why)
 }
 
 /** It is back on what proved itself before; the next look is at that. */
-async function wentBack(ctx: Context, { record, revision }: Case): Promise<never> {
-  ctx.log(`${record.hostname} went back to revision ${short(record.good)}`)
-  const error = refused(record, revision) ? {} : { error: refusal(revision, 'it went back') }
-  const { good, goodVersion } = record
-  await ctx.ports.clusters.note(record.hostname, { revision: good, version: goodVersion, ...error })
-  throw new WaitFor('1s', `${record.hostname} went back to revision ${short(good)}`)
+async function wentBack(ctx: Context, { record }: Case, why: string): Promise<never> {
+  const { hostname, good, goodVersion } = record
+  await ctx.ports.clusters.note(hostname, { revision: good, version: goodVersion, error: why })
+  ctx.log(`${hostname} went back to revision ${short(good)}`)
+  throw new WaitFor('1s', `${hostname} went back to revision ${short(good)}`)
 }
 
+/** Why it went back, as noted. */
+const reasonOf = ({ record, revision }: Case): string =>
+  refused(record, revision) && record.error !== null ? record.error : refusal(revision, 'it went back')
+
 async function judgeGood(ctx: Context, at: Case): Promise<never> {
-  const { record, revision, age } = at
+  const { record, age } = at
   const from = ctx.input.failed === null ? DEADLINE : 0
   const observed = await look(ctx, at, from + DEADLINE)
   const former = await documentOfGood(ctx, record)
   const missing = observed && former ? gapsOf(ctx, former, former, observed) : unseen(ctx, at)
   if (age < from + STEADY || (missing.length > 0 && age < from + DEADLINE))
     throw new WaitFor('1s', `${record.hostname} went back, and is looked at: ${inWords(missing)}`)
-  const why = refused(record, revision) && record.error ? record.error : refusal(revision, 'it went back')
   throw await lost(
     ctx,
     at,
-    why,
+    reasonOf(at),
     missing.length === 0
       ? `It is back on revision ${short(record.good)}, and well`
       : `It is back on revision ${short(record.good)}, and not well either: ${inWords(missing)}`,

@@ -1,0 +1,176 @@
+import { createHash } from 'node:crypto'
+import type { ExecResult, RemoteFile, SshHost } from '../../../src/ports/ssh.js'
+import type { Cluster, Lb } from '../../../src/render/lvs/cluster-schema.js'
+import { lost, type World } from '../fake-ports.js'
+
+/** One balancer in memory: its revisions, and what its programs have read. */
+export interface FakeBalancer {
+  revisions: Map<string, Map<string, string>>
+  part: Map<string, string> | null
+  current: string | null
+  good: string | null
+  before: string | null
+  running: string | null
+  /** Nobody reaches it. */
+  away: boolean
+  /** VIPs that never come up, whatever it runs. */
+  dead: Set<string>
+  /** Revisions under which nothing comes up. */
+  broken: Set<string>
+  neighbours: string[]
+  /** What an action answers instead of doing anything. */
+  refusals: Map<string, Partial<ExecResult>>
+  calls: string[]
+  sent: RemoteFile[]
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** Balancers that take the place of the world's hosts, by their internal addresses: `lazarus-lvs` as a model. */
+export function fakeBalancers(world: World, cluster: Cluster): Map<string, FakeBalancer> {
+  const byAddress = new Map<string, FakeBalancer>()
+  const byName = new Map<string, FakeBalancer>()
+  for (const { hostname, internalip } of cluster.lbinfos) {
+    const made: FakeBalancer = {
+      ...{ revisions: new Map(), part: null, current: null, good: null, before: null, running: null },
+      ...{ away: false, dead: new Set(), broken: new Set(), neighbours: ['10.0.0.1'], refusals: new Map() },
+      ...{ calls: [], sent: [] },
+    }
+    byAddress.set(internalip, made)
+    byName.set(hostname, made)
+    world.resolver.hosts.set(internalip, internalip)
+  }
+  const at = ({ address }: SshHost): FakeBalancer => {
+    const found = byAddress.get(address)
+    if (!found || found.away) throw lost()
+    return found
+  }
+  world.ssh.exec = async (host: SshHost, argv: readonly string[], options?: { stdin?: string }) => {
+    const balancer = at(host)
+    const [program = '', action = '', ...args] = argv
+    if (program === 'sha256sum') return { code: 1, stdout: '', stderr: '' }
+    balancer.calls.push([action, ...args.map(word => word.slice(0, 8))].join(' '))
+    const refusal = balancer.refusals.get(action)
+    if (refusal) return { code: 1, stdout: '', stderr: '', ...refusal }
+    return {
+      code: 0,
+      stdout: '',
+      stderr: '',
+      ...actions(balancer, action, args[0] ?? '', options?.stdin ?? ''),
+    }
+  }
+  world.ssh.put = async (host: SshHost, files: readonly RemoteFile[]) => {
+    const balancer = at(host)
+    for (const file of files) {
+      balancer.sent.push(file)
+      const [, path] = /\.part\/(.*)$/.exec(file.path) ?? []
+      if (path !== undefined) balancer.part?.set(path, file.content)
+    }
+  }
+  return byName
+}
+
+function actions(
+  balancer: FakeBalancer,
+  action: string,
+  revision: string,
+  stdin: string,
+): Partial<ExecResult> {
+  switch (action) {
+    case 'begin': {
+      const whole = balancer.revisions.get(revision)
+      balancer.part = whole ? null : new Map(balancer.revisions.get(balancer.current ?? '') ?? [])
+      const files = whole ?? balancer.part ?? new Map()
+      return { stdout: [...files].map(([path, text]) => `${sha256(text)}  ${path}\n`).join('') }
+    }
+    case 'finish': {
+      if (balancer.revisions.has(revision)) return {}
+      const wanted = stdin.split('\n').filter(Boolean)
+      const files = new Map(
+        [...(balancer.part ?? [])].filter(([path, text]) => wanted.includes(`${sha256(text)}  ${path}`)),
+      )
+      if (files.size !== wanted.length) return { code: 1, stderr: 'what arrived is not what was sent' }
+      balancer.revisions.set(revision, files)
+      return {}
+    }
+    case 'activate':
+      if (!balancer.revisions.has(revision)) return { code: 66, stderr: 'stage it first' }
+      balancer.current = revision
+      return {}
+    case 'reload':
+      return reload(balancer)
+    case 'good':
+      balancer.good = balancer.current
+      balancer.before = null
+      return {}
+    case 'revert':
+      if (balancer.good === null) return { code: 66, stderr: 'there is no good revision to go back to' }
+      balancer.current = balancer.good
+      return reload(balancer)
+    case 'observe':
+      return { stdout: observation(balancer, revision === 'brief') }
+    default:
+      return {}
+  }
+}
+
+function reload(balancer: FakeBalancer): Partial<ExecResult> {
+  if (balancer.before === null || balancer.current === balancer.good)
+    balancer.before = observation(balancer, true)
+  balancer.running = balancer.current
+  return { stdout: balancer.before }
+}
+
+function observation(balancer: FakeBalancer, brief: boolean): string {
+  const { running, broken, dead, neighbours } = balancer
+  const files = [...(balancer.revisions.get(running ?? '') ?? [])]
+  const services = files.flatMap(([path, text]) => (path.startsWith('keepalived/') ? servicesIn(text) : []))
+  const up = running !== null && !broken.has(running)
+  const vips = new Set(services.map(each => each.vip).filter(vip => up && !dead.has(vip)))
+  const listing = services.map(
+    ({ vip, port, hosts }) =>
+      `TCP  ${vip}:${port} wrr\n${hosts.map(host => `  -> ${host} Masq ${up && !dead.has(vip) ? 100 : 0} 0 0\n`).join('')}`,
+  )
+  return [
+    ...(brief ? [] : [`== listing\n${listing.join('')}== stats\n`]),
+    `== current\n${balancer.current ?? ''}\n== good\n${balancer.good ?? ''}\n== addresses\n`,
+    ...[...vips].map(vip => `1: lo    inet ${vip}/32 scope global lo\n`),
+    '== neighbours\n',
+    JSON.stringify({ neighbors: Object.fromEntries(neighbours.map(id => [id, [{ nbrState: 'Full/-' }]])) }),
+    '\n== end\n',
+  ].join('')
+}
+
+const servicesIn = (text: string): { vip: string; port: string; hosts: string[] }[] =>
+  text
+    .split('virtual_server group ')
+    .slice(1)
+    .map(part => {
+      const [, vip = '', port = ''] = /^([\d.]+)_(\d+)/.exec(part) ?? []
+      const hosts = [...part.matchAll(/real_server (\S+) (\d+)/g)].map(([, host, at]) => `${host}:${at}`)
+      return { vip, port, hosts }
+    })
+
+/** An internal cluster that keeps every rule: two VIPs, and so many balancers, `lb1.hy01` and on. */
+export function clusterOf(balancers: number, name = 'inner'): Cluster {
+  const lbinfos = Array.from({ length: balancers }, (_, index): Lb => {
+    const net = `10.9.${index + 1}`
+    return {
+      ...{ hostname: `lb${index + 1}.hy01`, routerid: `${net}.2`, ospfnet: `${net}.0/27` },
+      ...{ internalip: `${net}.2`, internalnetmask: '255.255.255.224', internalgateway: `${net}.1` },
+    }
+  })
+  const vip = (last: number, host: string) => ({ vip: `60.28.208.${last}`, wstype: 'apps', wss: [host] })
+  return {
+    ...{ name, type: 'internal', device: 'em1', vipnets: ['60.28.208.0/25'], lbinfos },
+    vip2ws: [vip(1, 'apps-1.hy01'), vip(2, 'apps-2.hy01')],
+  }
+}
+
+/** Where the hosts of {@link clusterOf} are. */
+export const clusterHosts = (): Map<string, string> =>
+  new Map([
+    ['apps-1.hy01', '10.0.20.11'],
+    ['apps-2.hy01', '10.0.20.12'],
+    ['apps-3.hy01', '10.0.20.13'],
+  ])
