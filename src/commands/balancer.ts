@@ -41,3 +41,18 @@ export const observeBriefly = (): Argv => [BALANCER_PROGRAM, 'observe', 'brief']
 export const programDigest = (): Argv => ['sha256sum', '--', BALANCER_PROGRAM]
 /** Removes all but so many of the newest revisions; what is in force and the last good one stay in any case. */
 export const pruneRevisions = (count: number): Argv => [BALANCER_PROGRAM, 'prune', String(count)]
+
+/** Takes the weight of hosts of a VIP away: they keep their connections, and get no new ones. All of them IPv4 addresses. */
+export const quiesceHosts = (vip: string, addresses: readonly string[]): Argv => [
+  ...[BALANCER_PROGRAM, 'quiesce', vip, ...addresses],
+]
+/** Gives the weights back that were taken away, save to hosts that do not listen; prints these. */
+export const restoreHosts = (vip: string, addresses: readonly string[]): Argv => [
+  ...[BALANCER_PROGRAM, 'restore', vip, ...addresses],
+]
+/** The cost at which routers prefer any other balancer. */
+const DEAR = 60_000
+/** Has the routers prefer other balancers, also after a restart of the routing daemon. */
+export const raiseCost = (): Argv => [BALANCER_PROGRAM, 'cost', String(DEAR)]
+/** Ends that. */
+export const resetCost = (): Argv => [BALANCER_PROGRAM, 'cost', 'default']

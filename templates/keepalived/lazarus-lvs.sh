@@ -10,6 +10,9 @@
 #   revert               goes back to the last good one, and reloads
 #   observe [brief]      prints what the machine does; brief: without its services
 #   prune <count>        keeps so many of the newest
+#   quiesce <vip> <address>...  these hosts of the VIP take no new connections
+#   restore <vip> <address>...  they take them again, as before
+#   cost <cost>|default  how dear this machine's VIPs are to the routers, until it is told otherwise
 # Exit codes: 66 the revision is not here, 75 another action is at work, 1 anything else.
 set -eu
 root=${LAZARUS_ROOT-}
@@ -112,6 +115,78 @@ $said" in *'
   done
 }
 
+# Links the files of the routing daemon where it looks for them. A machine that has a cost of its own has copies with
+# that in them, so that it keeps it when the daemon starts anew.
+link_routing() {
+  from=$home/current/routing
+  if [ -f "$home/.cost" ]; then
+    cost=$(cat -- "$home/.cost")
+    from=$home/.dear
+    mkdir -p -- "$from"
+    for file in "$home"/current/routing/*.conf; do
+      new=$from/${file##*/}
+      cp -p -- "$file" "$new.new"
+      case $file in
+        */frr.conf) sed -i "s/^\( redistribute connected metric\) [0-9]*/\1 $cost/" "$new.new" ;;
+        */ospfd.conf) printf 'interface lo\n ip ospf cost %s\n' "$cost" >>"$new.new" ;;
+      esac
+      mv -fT -- "$new.new" "$new"
+    done
+  fi
+  if [ -f "$from/frr.conf" ]; then
+    # Without it, vtysh says nothing at all.
+    [ -e "$root/etc/frr/vtysh.conf" ] || { mkdir -p -- "$root/etc/frr" && : >"$root/etc/frr/vtysh.conf"; }
+    take_over "$root/etc/frr/frr.conf" "$from/frr.conf"
+  else
+    take_over "$root/usr/local/etc/zebra.conf" "$from/zebra.conf"
+    take_over "$root/usr/local/etc/ospfd.conf" "$from/ospfd.conf"
+  fi
+}
+
+# Tells the running daemon the cost of this machine: that of what it redistributes, or that of lo.
+tell_cost() {
+  if [ -f "$home/current/routing/frr.conf" ]; then
+    part='router ospf'
+    line=$(grep -m 1 '^ redistribute connected ' "$root/etc/frr/frr.conf") || fail 'nothing is announced here'
+  else
+    part='interface lo'
+    line='no ip ospf cost'
+    [ ! -f "$home/.cost" ] || line="ip ospf cost $(cat -- "$home/.cost")"
+  fi
+  said=$(timeout 30 vtysh -c 'configure terminal' -c "$part" -c "${line# }" 2>&1) ||
+    fail "the routing daemon could not be told: $said"
+  case $said in *'% '*) fail "the routing daemon refused: $said" ;; esac
+}
+
+# Stops at what has not the shape of IPv4 addresses.
+addresses() {
+  for address; do
+    case $address in *[!0-9.]* | '' | .* | *. | *..* | *.*.*.*.*) fail "not an address: $address" ;; *.*.*.*) ;;
+      *) fail "not an address: $address" ;; esac
+  done
+}
+
+# Of what ipvsadm saves ($1), the services of VIP $2 that have host $3: "100 -t 1.2.3.4:80 -r 5.6.7.8:80 -m".
+services_of() {
+  printf '%s\n' "$1" | awk -v vip="$2:" -v host="$3:" '
+    $1 == "-a" && $4 == "-r" && index($3, vip) == 1 && index($5, host) == 1 {
+      weight = 0; rest = ""
+      for (i = 2; i <= NF; i++) if ($i == "-w") weight = $(++i); else rest = rest " " $i
+      print weight rest
+    }'
+}
+
+# Whether something listens on $1, `address:port`. keepalived touches a weight only when a check begins or ceases to
+# pass: one given to a host that is down would stay.
+listens() {
+  command -v bash >/dev/null || return 0
+  for _ in 1 2; do
+    # shellcheck disable=SC2016 # the inner shell's
+    ! timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "${1%:*}" "${1#*:}" 2>/dev/null || return 0
+  done
+  return 1
+}
+
 mkdir -p -- "$home"
 if [ "${1-}" != observe ]; then
   exec 9>"$home/.lock"
@@ -180,14 +255,7 @@ case ${1-} in
     whole "${2-}"
     point "$home/current" "$2"
     take_over "$root/etc/keepalived" "$home/current/keepalived"
-    if [ -f "$dir/routing/frr.conf" ]; then
-      # Without it, vtysh says nothing at all.
-      [ -e "$root/etc/frr/vtysh.conf" ] || { mkdir -p -- "$root/etc/frr" && : >"$root/etc/frr/vtysh.conf"; }
-      take_over "$root/etc/frr/frr.conf" "$home/current/routing/frr.conf"
-    else
-      take_over "$root/usr/local/etc/zebra.conf" "$home/current/routing/zebra.conf"
-      take_over "$root/usr/local/etc/ospfd.conf" "$home/current/routing/ospfd.conf"
-    fi
+    link_routing
     ;;
   reload)
     cd -- "$home/current"
@@ -197,8 +265,11 @@ case ${1-} in
       mv -f -- "$home/.before.new" "$home/.before"
     fi
     cat -- "$home/.before"
+    # After a revert, copies are those of another revision.
+    link_routing
     # Routes first: a VIP that comes up is announced at once. What did not change is left alone.
     load_routing
+    [ ! -f "$home/.cost" ] || tell_cost
     if [ -f snat.rules ]; then
       iptables-legacy-restore --noflush <snat.rules
       iptables-legacy -t nat -C POSTROUTING -j LAZARUS-LVS 2>/dev/null ||
@@ -245,6 +316,53 @@ case ${1-} in
     ls -1t | grep -xE '[0-9a-f]{64}' | tail -n "+$(($2 + 1))" | while read -r old; do
       case $keep in *" $old "*) ;; *) rm -rf -- "$old" ;; esac
     done
+    ;;
+  quiesce | restore)
+    [ $# -ge 3 ] || fail "usage: $1 <vip> <address>..."
+    action=$1 vip=$2
+    shift 2
+    addresses "$vip" "$@"
+    # Which weights we took away: gone with a reboot, as they are.
+    marks=$root/run/lazarus/quiet
+    mkdir -p -- "$marks"
+    # Otherwise, clients that are kept on a host (persistence) come back to it for new connections.
+    sticky=$root/proc/sys/net/ipv4/vs/expire_quiescent_template
+    [ "$action" = restore ] || [ ! -w "$sticky" ] || echo 1 >"$sticky"
+    saved=$(ipvsadm -Sn)
+    set -f
+    for host; do
+      services_of "$saved" "$vip" "$host" | while read -r weight service; do
+        # shellcheck disable=SC2086 # words that ipvsadm has printed
+        set -- $service
+        mark=$marks/$2,$4$1
+        if [ "$action" = quiesce ]; then
+          [ "$weight" -gt 0 ] || continue
+          echo "$weight" >"$mark"
+          ipvsadm -e "$@" -w 0
+        elif [ -f "$mark" ]; then
+          if [ "$weight" -gt 0 ]; then :; elif [ "$1" = -u ] || listens "$4"; then
+            ipvsadm -e "$@" -w "$(cat -- "$mark")"
+          else
+            echo "$4 does not listen: it has its weight back when its check passes"
+          fi
+          rm -f -- "$mark"
+        fi
+      done
+    done
+    ;;
+  cost)
+    [ -d "$home/current" ] || fail 'nothing is in force'
+    case ${2-} in
+      default) rm -f -- "$home/.cost" ;;
+      *[!0-9]* | '' | 0* | ??????*) fail "not a cost: ${2-}" ;;
+      *)
+        [ "$2" -le 65535 ] || fail "not a cost: $2"
+        echo "$2" >"$home/.cost.new"
+        mv -fT -- "$home/.cost.new" "$home/.cost"
+        ;;
+    esac
+    link_routing
+    tell_cost
     ;;
   *) fail "no such action: ${1-}" ;;
 esac
