@@ -4,9 +4,11 @@ import { sshHostSchema } from '../ports/ssh.js'
 import { nodeAt } from '../store/addresses.js'
 import { getNode, listNodes, type NodeView } from '../store/nodes.js'
 import { takeNames } from '../store/pools.js'
+import { movesOf } from '../workflows/memberships.js'
 import { adopt, resurrect, retire } from '../workflows/requests.js'
 import { begin, requireQueue } from './begin.js'
 import type { ApiDeps } from './deps.js'
+import { joinsFor, leavesFor, requireJoinable } from './memberships.js'
 import { findPool, offersFor } from './pools.js'
 import { notFound, Problem } from './problem.js'
 import { byName, defineRoute, page, pageOf } from './route.js'
@@ -70,10 +72,12 @@ export const nodeRoutes = [
       const pool = await findPool(call.deps, wanted)
       const holder = await nodeAt(call.deps.db, host.address)
       if (holder) throw new Problem(409, 'address-in-use', `${host.address} is node "${holder}" already.`)
+      await requireJoinable(call.deps, pool)
       await requireQueue(call.deps)
       const [node] = (await takeNames(call.deps.db, pool.name, 1)) ?? []
       if (!node) throw notFound('pool', wanted)
-      const request = adopt({ node, pool: pool.name, zone: pool.zone, ...host })
+      const joins = await joinsFor(call.deps, pool, [node])
+      const request = adopt({ node, pool: pool.name, zone: pool.zone, ...host }, joins)
       // The address is held too: two calls at once must not make two nodes of one machine.
       return begin(call, { ...request, claims: [...request.claims, `address ${host.address}`] })
     },
@@ -99,8 +103,11 @@ export const nodeRoutes = [
     query: leave,
     action: 'node.retire',
     answer: running,
-    handle: async call =>
-      begin(call, retire(await findNode(call.deps, call.params.name), call.query.patience)),
+    handle: async call => {
+      const node = await findNode(call.deps, call.params.name)
+      const leaves = await leavesFor(call.deps, [node.fqdn], call.runId)
+      return begin(call, retire(node, call.query.patience, leaves))
+    },
   }),
   defineRoute({
     method: 'post',
@@ -116,7 +123,9 @@ export const nodeRoutes = [
       const node = await findNode(call.deps, call.params.name)
       requireReplaceable(node, call.body.force)
       const pool = await findPool(call.deps, node.pool)
-      return begin(call, resurrect(node, pool.image, await offersFor(call.deps, pool)))
+      const { clusters } = call.deps.ports
+      const moves = await movesOf(clusters, await clusters.all(), node)
+      return begin(call, resurrect(node, pool.image, await offersFor(call.deps, pool), moves))
     },
   }),
 ]

@@ -3,14 +3,13 @@ import { messageOf } from '../core/errors.js'
 import { poolName, zoneName } from '../core/names.js'
 import { chooseOffers } from '../core/offers.js'
 import type { Offer } from '../ports/compute.js'
-import { vipTroubles } from '../render/lvs/pool-vips.js'
 import { serviceNameSchema } from '../render/service-schema.js'
 import { createPool, deletePool, getPool, listPools, type PoolView, updatePool } from '../store/pools.js'
 import { rolloutNodes } from '../store/rollouts.js'
 import { publish } from '../workflows/requests.js'
 import { askProvider } from './begin.js'
 import type { ApiDeps } from './deps.js'
-import { invalid } from './mount.js'
+import { requireVips } from './memberships.js'
 import { badField, notFound, Problem } from './problem.js'
 import { byName, type Call, defineRoute, page, pageOf } from './route.js'
 import { requireService } from './services.js'
@@ -167,24 +166,6 @@ async function tellNodes(
     deps.log.error(`pool ${pool} follows another service, but its nodes do not know yet: ${messageOf(error)}`)
     return null
   }
-}
-
-type Standing = { [Field in 'role' | 'vips']?: PoolView[Field] | undefined }
-
-/** Throws 422 with all that keeps nodes of such a pool from standing where they should. */
-async function requireVips({ ports }: ApiDeps, { role, vips = [] }: Standing): Promise<void> {
-  if (role !== 'ws' && vips.length > 0)
-    throw badField('body.vips', 'nodes of role edge stand behind no VIP: leave it empty, or set role to ws')
-  if (role === 'ws' && vips.length === 0)
-    throw badField('body.vips', 'name at least one VIP that nodes of role ws join')
-  if (vips.length === 0) return
-  const documents = await ports.clusters.all()
-  const troubles = vipTroubles(
-    documents.map(each => each.cluster),
-    vips,
-  )
-  if (troubles.length > 0)
-    throw invalid(troubles.map(({ index, message }) => ({ field: `body.vips.${index}`, message })))
 }
 
 type Wanted = Pick<PoolView, 'types' | 'locations'>

@@ -6,6 +6,7 @@ import { type PoolView, peekNames, takeNames } from '../store/pools.js'
 import { scaleIn, scaleOut } from '../workflows/requests.js'
 import { begin, previewSteps, requireQueue } from './begin.js'
 import type { ApiDeps } from './deps.js'
+import { joinsFor, leavesFor, requireJoinable } from './memberships.js'
 import { findPool, offersFor } from './pools.js'
 import { badField, notFound } from './problem.js'
 import { byName, defineRoute, dryRun } from './route.js'
@@ -69,12 +70,13 @@ export const scalingRoutes = [
       const { deps, params, body, query } = call
       const pool = await findPool(deps, params.name)
       const offers = await offersFor(deps, pool)
+      await requireJoinable(deps, pool)
       if (query.dryRun) return { status: 200, body: await previewOut(deps, pool, body.count, offers) }
       // Names are taken for good: not for a run that cannot start.
       await requireQueue(deps)
       const names = await takeNames(deps.db, pool.name, body.count)
       if (!names) throw notFound('pool', pool.name)
-      return begin(call, scaleOut(pool, names, offers))
+      return begin(call, scaleOut(pool, names, offers, await joinsFor(deps, pool, names)))
     },
   }),
   defineRoute({
@@ -93,7 +95,12 @@ export const scalingRoutes = [
       const { deps, params, body, query } = call
       const pool = await findPool(deps, params.name)
       const nodes = await chosen(deps, pool.name, body)
-      const request = scaleIn(pool.name, nodes, body.patience)
+      const leaves = await leavesFor(
+        deps,
+        nodes.map(node => node.fqdn),
+        call.runId,
+      )
+      const request = scaleIn(pool.name, nodes, body.patience, leaves)
       if (query.dryRun) return { status: 200, body: previewIn(deps, nodes, request) }
       return begin(call, request)
     },
@@ -108,7 +115,7 @@ async function previewOut(deps: ApiDeps, pool: PoolView, count: number, offers: 
     dryRun: true,
     nodes,
     records: recordsOf(nodes),
-    steps: previewSteps(deps, scaleOut(pool, names, offers)),
+    steps: previewSteps(deps, scaleOut(pool, names, offers, await joinsFor(deps, pool, names))),
     offers: offers.map(({ type, location, monthlyPrice }) => ({ type, location, monthlyPrice })),
     monthlyPrice: cents((first?.monthlyPrice ?? 0) * count),
     currency: first?.currency ?? '',

@@ -1,19 +1,21 @@
 import { defineSchedule, type ScheduleContext } from '../core/define-schedule.js'
+import { fqdnOf } from '../core/names.js'
 import { chooseOffers } from '../core/offers.js'
 import type { Replaceable } from '../ports/fleet.js'
+import { movesOf } from '../workflows/memberships.js'
 import { resurrect } from '../workflows/requests.js'
 
 /** A fleet of this size that is silent as a whole points at us, not at the machines. */
 const TELLING_SIZE = 3
 
-type Context = ScheduleContext<'fleet' | 'compute' | 'clock' | 'settings' | 'notices'>
+type Context = ScheduleContext<'fleet' | 'compute' | 'clusters' | 'clock' | 'settings' | 'notices'>
 
 /** Finding and replacing are apart: a node stays replaceable until a run holds it, whatever fails in between. */
 export const nodesHealth = defineSchedule({
   name: 'nodes.health',
   summary: 'Calls silent nodes dead, tells the operators once, and replaces them where the pool says so.',
   every: '2s',
-  uses: ['fleet', 'compute', 'clock', 'settings', 'notices'],
+  uses: ['fleet', 'compute', 'clusters', 'clock', 'settings', 'notices'],
 
   async run(ctx) {
     const { fleet, clock, settings } = ctx.ports
@@ -45,7 +47,8 @@ async function isDeaf({ ports, log }: Context, before: Date): Promise<boolean> {
 }
 
 async function replace(ctx: Context, waiting: readonly Replaceable[]): Promise<string[]> {
-  const offers = await ctx.ports.compute.offers(ctx.signal)
+  const { clusters, compute } = ctx.ports
+  const [offers, documents] = await Promise.all([compute.offers(ctx.signal), clusters.all()])
   const runs: string[] = []
   for (const pool of waiting) {
     const fitting = chooseOffers(pool, offers)
@@ -53,7 +56,9 @@ async function replace(ctx: Context, waiting: readonly Replaceable[]): Promise<s
       ctx.log(`${pool.node} is not replaced: nothing on offer fits pool ${pool.pool}`)
       continue
     }
-    const run = await ctx.start(resurrect({ ...pool, name: pool.node }, pool.image, fitting))
+    const node = { ...pool, name: pool.node, fqdn: fqdnOf(pool) }
+    const moves = await movesOf(clusters, documents, node)
+    const run = await ctx.start(resurrect(node, pool.image, fitting, moves))
     if (run !== null) runs.push(run)
   }
   return runs

@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { testDatabase } from '../../test/support/database.js'
+import { exampleHosts, exampleWith } from '../../test/support/lvs/example.js'
 import { enrolAgent, nodeOfAgentKey, recordAck, registerAgent } from './agents.js'
 import { createFleetBook } from './fleet.js'
+import { writeCluster } from './lvs.js'
 import { createNodeBook } from './node-book.js'
-import { type Beat, countNodes, getNode, listNodes, recordBeats } from './nodes.js'
+import { type Beat, countNodes, getNode, listNodes, nodeAddresses, recordBeats } from './nodes.js'
 import { createPool } from './pools.js'
 
 const db = await testDatabase()
@@ -27,6 +29,7 @@ beforeEach(async () => {
   await db.$transaction([
     db.notification.deleteMany(),
     db.claim.deleteMany(),
+    db.lvsCluster.deleteMany(),
     db.run.deleteMany(),
     db.node.deleteMany(),
     db.pool.deleteMany(),
@@ -206,5 +209,43 @@ describe('lists', () => {
     expect(first.items.map(node => node.name)).toEqual(['edge-1', 'edge-2'])
     const second = await listNodes(db, { limit: 2, cursor: first.next ?? '' })
     expect(second).toMatchObject({ items: [{ name: 'edge-3' }], next: null })
+  })
+})
+
+describe('addresses for load balancers', () => {
+  const fqdn = 'edge-1.edge.lazarus.test'
+  const address = async () => (await nodeAddresses(db, [fqdn, 'other.example.org'])).get(fqdn)
+  const behind = (at: string) =>
+    writeCluster(db, {
+      cluster: exampleWith({ vip: { wss: ['apps-extngtest0-bgp0.hy01', fqdn] } }),
+      hosts: new Map([...exampleHosts(), [fqdn, at]].map(([name, known]) => [name ?? '', known ?? ''])),
+      ...{ after: 0, change: 'c1', actor: 'ann', note: '' },
+    })
+
+  test('a node is where it serves, and a new one where it is being raised', async () => {
+    expect(await address()).toBeUndefined()
+    await book.note('edge-1', { ipv4: '198.18.0.2' })
+    expect(await address()).toBe('198.18.0.2')
+    await book.note('edge-1', { state: 'ready' })
+    expect(await address()).toBe('198.18.0.2')
+  })
+
+  test('one that gets another machine stays where the balancers know it until that serves', async () => {
+    await book.note('edge-1', { ipv4: '198.18.0.2', state: 'dead' })
+    await behind('198.18.0.2')
+    expect(await address()).toBe('198.18.0.2')
+    await open('edge-1', 2)
+    expect(await address()).toBe('198.18.0.2')
+    await book.note('edge-1', { ipv4: '198.18.0.3' })
+    expect(await address()).toBe('198.18.0.2')
+    await book.note('edge-1', { state: 'ready' })
+    expect(await address()).toBe('198.18.0.3')
+  })
+
+  test('one whose replacement was taken back stays where it was', async () => {
+    await behind('198.18.0.2')
+    await open('edge-1', 2)
+    await book.note('edge-1', { state: 'dead' })
+    expect(await address()).toBe('198.18.0.2')
   })
 })

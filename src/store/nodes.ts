@@ -61,11 +61,19 @@ export async function listNodes(
   return { items, next: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null }
 }
 
-/** The IPv4 addresses of the nodes among these hosts, by full name. One statement. */
+/**
+ * The IPv4 addresses of the nodes among these hosts, by full name. One that is being raised counts where the balancers
+ * in front of it know it, until it serves and they are told: so others may change clusters meanwhile. One statement.
+ */
 export async function nodeAddresses(db: Db, hosts: readonly string[]): Promise<Map<string, string>> {
-  const rows = await db.$queryRaw<{ fqdn: string; ipv4: string }[]>`SELECT fqdn, ipv4 FROM "Node"
-    WHERE ipv4 IS NOT NULL AND fqdn IN (SELECT value FROM json_each(${JSON.stringify(hosts)}))`
-  return new Map(rows.map(row => [row.fqdn, row.ipv4]))
+  const rows = await db.$queryRaw<{ fqdn: string; at: string | null }[]>`
+    SELECT n.fqdn, coalesce(CASE WHEN n.state <> 'provisioning' THEN n.ipv4 END, (
+      SELECT d.hosts ->> ('$."' || n.fqdn || '"') FROM "LvsHost" h JOIN "LvsVip" v ON v.vip = h.vip
+      JOIN "LvsCluster" c ON c.name = v."clusterName"
+      JOIN "LvsDocument" d ON d."clusterName" = c.name AND d.version = c.version
+      WHERE h.host = n.fqdn LIMIT 1), n.ipv4) AS at
+    FROM "Node" n WHERE n.fqdn IN (SELECT value FROM json_each(${JSON.stringify(hosts)}))`
+  return new Map(rows.flatMap(({ fqdn, at }) => (at === null ? [] : [[fqdn, at] as const])))
 }
 
 /** How many nodes there are in each state. */

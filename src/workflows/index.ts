@@ -2,6 +2,7 @@ import type { AnyWorkflow } from '../core/define-workflow.js'
 import { balancerPublish, balancerStage, balancerSwitch } from './balancer-push.js'
 import { balancerRevert } from './balancer-revert.js'
 import { certificateRenew } from './certificate-renew.js'
+import { clusterChange } from './cluster-change.js'
 import { clusterSync } from './cluster-sync.js'
 import { configPublish, configRepush, configUpdate } from './config-publish.js'
 import { nodeAdopt } from './node-adopt.js'
@@ -31,6 +32,7 @@ export const workflows: readonly AnyWorkflow[] = [
   orphansRemove,
   ...orphanParts,
   clusterSync,
+  clusterChange,
   balancerStage,
   balancerPublish,
   balancerSwitch,

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { defineWorkflow } from '../core/define-workflow.js'
 import { placeSchema } from '../core/names.js'
 import { certificateIssue } from '../jobs/certificate-issue.js'
@@ -10,12 +11,16 @@ import { nodeCreate } from '../jobs/node-create.js'
 import { nodeRegister } from '../jobs/node-register.js'
 import { sshPin } from '../jobs/ssh-pin.js'
 import { sshWait } from '../jobs/ssh-wait.js'
+import { clusterChange } from './cluster-change.js'
 import { place } from './fields.js'
 
 export const nodeAdopt = defineWorkflow({
   name: 'node.adopt',
   summary: 'Makes a machine of your own, which accepts our SSH key, a node that serves.',
-  input: placeSchema.extend(sshPin.input.shape),
+  input: placeSchema.extend(sshPin.input.shape).extend({
+    /** One for each cluster that has VIPs of its pool. */
+    joins: z.array(clusterChange.input).default([]),
+  }),
 })
   .step('create', nodeCreate, ({ input }) => ({ ...place(input), incarnation: 1, adopted: true }))
   .step('certificate', certificateIssue, ({ input }) => place(input), { after: ['create'] })
@@ -41,4 +46,5 @@ export const nodeAdopt = defineWorkflow({
   })
   .step('render', configRender, ({ input }) => ({ node: input.node }), { after: ['register'] })
   .step('push', configPush, ({ input, render }) => ({ node: input.node, version: render.version }))
+  .each('joins', clusterChange, 'joins', ({ cluster }) => cluster, { after: ['push'] })
   .build()

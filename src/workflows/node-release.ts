@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { defineWorkflow } from '../core/define-workflow.js'
 import { placeSchema } from '../core/names.js'
 import { dnsRemove } from '../jobs/dns-remove.js'
@@ -5,16 +6,24 @@ import { edgeRemove } from '../jobs/edge-remove.js'
 import { nodeDeregister } from '../jobs/node-deregister.js'
 import { nodeDrain } from '../jobs/node-drain.js'
 import { nodeRemove } from '../jobs/node-remove.js'
+import { clusterChange } from './cluster-change.js'
 import { place } from './fields.js'
 
 export const nodeRelease = defineWorkflow({
   name: 'node.release',
   summary:
     'Takes an adopted node out of service and gives its machine back clean; node.retire without the destroying.',
-  input: placeSchema.extend({ patience: nodeDrain.input.shape.patience }),
+  input: placeSchema.extend({
+    patience: nodeDrain.input.shape.patience,
+    /** One for each cluster that has it behind its VIPs. */
+    leaves: z.array(clusterChange.input).default([]),
+  }),
 })
-  .step('drain', nodeDrain, ({ input }) => ({ node: input.node, patience: input.patience }))
-  .step('dns', dnsRemove, ({ input }) => place(input))
+  .each('leaves', clusterChange, 'leaves', ({ cluster }) => cluster)
+  .step('drain', nodeDrain, ({ input }) => ({ node: input.node, patience: input.patience }), {
+    after: ['leaves'],
+  })
+  .step('dns', dnsRemove, ({ input }) => place(input), { after: ['leaves'] })
   .step('deregister', nodeDeregister, ({ input }) => ({ node: input.node }), { after: ['drain', 'dns'] })
   .step('clean', edgeRemove, ({ input }) => ({ node: input.node }), { after: ['deregister'] })
   .step('remove', nodeRemove, ({ input }) => ({ node: input.node }), { after: ['clean'] })

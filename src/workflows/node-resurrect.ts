@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineWorkflow } from '../core/define-workflow.js'
 import { machineDestroy } from '../jobs/machine-destroy.js'
+import { clusterChange } from './cluster-change.js'
 import { seat } from './fields.js'
 import { nodeProvision } from './node-provision.js'
 
@@ -11,6 +12,8 @@ export const nodeResurrect = defineWorkflow({
   input: nodeProvision.input.extend({
     /** The incarnation whose machine goes. */
     replaces: z.number().int().min(1),
+    /** One for each cluster that has it behind its VIPs: the new machine is at another address. */
+    moves: z.array(clusterChange.input).default([]),
   }),
 })
   // First the old one goes: it would be paid for, and it may come back to life under the same name.
@@ -21,4 +24,5 @@ export const nodeResurrect = defineWorkflow({
     ({ input }) => ({ ...seat(input), offers: input.offers, image: input.image }),
     { after: ['destroy'] },
   )
+  .each('moves', clusterChange, 'moves', ({ cluster }) => cluster, { after: ['raise'] })
   .build()

@@ -5,6 +5,7 @@ import type { BalancerRecord } from '../ports/clusters.js'
 import type { Label } from '../render/lvs/diff.js'
 import { balancerRevert } from './balancer-revert.js'
 import { certificateRenew } from './certificate-renew.js'
+import type { clusterChange } from './cluster-change.js'
 import { clusterSync } from './cluster-sync.js'
 import { configPublish, configRepush } from './config-publish.js'
 import { nodeAdopt } from './node-adopt.js'
@@ -30,6 +31,7 @@ interface KnownNode {
   adopted: boolean
 }
 type Offers = readonly { type: string; location: string }[]
+type ClusterChange = InputOf<typeof clusterChange>
 
 /** A run of `workflow`, its input checked by the compiler. Whoever starts a run builds it with the functions below. */
 const request = <W extends AnyWorkflow>(
@@ -39,44 +41,73 @@ const request = <W extends AnyWorkflow>(
   pool: string | null,
 ): RunRequest => ({ workflow: workflow.name, input, claims, pool })
 
-/** Raises new nodes under these names, which must have been taken from the pool. `offers` must not be empty. */
-export function scaleOut(pool: Template, names: readonly string[], offers: Offers): RunRequest {
+/**
+ * Raises new nodes under these names, which must have been taken from the pool. `offers` must not be empty; `joins`
+ * put them behind the VIPs of the pool.
+ */
+export function scaleOut(
+  pool: Template,
+  names: readonly string[],
+  offers: Offers,
+  joins: ClusterChange[] = [],
+): RunRequest {
   const nodes = names.map(node => ({
     ...{ node, pool: pool.name, zone: pool.zone, incarnation: 1 },
     ...buying(pool.image, offers),
   }))
-  return request(poolScaleOut, { pool: pool.name, nodes }, names, pool.name)
+  return request(poolScaleOut, { pool: pool.name, nodes, ...some({ joins }) }, names, pool.name)
 }
 
-/** Retires nodes of one pool; `patience` is how many seconds connections may take to end. */
-export function scaleIn(pool: string, nodes: readonly KnownNode[], patience?: number): RunRequest {
+/**
+ * Retires nodes of one pool; `patience` is how many seconds connections may take to end, `leaves` take them from where
+ * they stand behind VIPs.
+ */
+export function scaleIn(
+  pool: string,
+  nodes: readonly KnownNode[],
+  patience?: number,
+  leaves: ClusterChange[] = [],
+): RunRequest {
   const wait = patience === undefined ? {} : { patience }
   const input = {
     pool,
     nodes: nodes.filter(node => !node.adopted).map(node => ({ ...seatOf(node), ...wait })),
     adopted: nodes.filter(node => node.adopted).map(node => ({ ...placeOf(node), ...wait })),
+    ...some({ leaves }),
   }
   return request(poolScaleIn, input, namesOf(nodes), pool)
 }
 
-/** Retires one node; an adopted one is given back. */
-export function retire(node: KnownNode, patience?: number): RunRequest {
-  const wait = patience === undefined ? {} : { patience }
+/** Retires one node; an adopted one is given back. `leaves` as in {@link scaleIn}. */
+export function retire(node: KnownNode, patience?: number, leaves: ClusterChange[] = []): RunRequest {
+  const wait = { ...(patience !== undefined && { patience }), ...some({ leaves }) }
   return node.adopted
     ? request(nodeRelease, { ...placeOf(node), ...wait }, [node.name], node.pool)
     : request(nodeRetire, { ...seatOf(node), ...wait }, [node.name], node.pool)
 }
 
-/** Replaces the machine of a node that is not adopted. `offers` must not be empty. */
-export function resurrect(node: Omit<KnownNode, 'adopted'>, image: string, offers: Offers): RunRequest {
+/**
+ * Replaces the machine of a node that is not adopted. `offers` must not be empty; `moves` tell balancers where it
+ * is then.
+ */
+export function resurrect(
+  node: Omit<KnownNode, 'adopted'>,
+  image: string,
+  offers: Offers,
+  moves: ClusterChange[] = [],
+): RunRequest {
   const incarnation = node.incarnation + 1
-  const input = { ...seatOf(node), incarnation, replaces: node.incarnation, ...buying(image, offers) }
+  const machines = { incarnation, replaces: node.incarnation, ...buying(image, offers) }
+  const input = { ...seatOf(node), ...machines, ...some({ moves }) }
   return request(nodeResurrect, input, [node.name], node.pool)
 }
 
-/** Makes a machine of the operator's a node. `hostKey` null: the one it shows at first contact is trusted. */
-export const adopt = (machine: InputOf<typeof nodeAdopt>): RunRequest =>
-  request(nodeAdopt, machine, [machine.node], machine.pool)
+/**
+ * Makes a machine of the operator's a node. `hostKey` null: the one it shows at first contact is trusted. `joins` put
+ * it behind the VIPs of its pool.
+ */
+export const adopt = (machine: InputOf<typeof nodeAdopt>, joins: ClusterChange[] = []): RunRequest =>
+  request(nodeAdopt, { ...machine, ...some({ joins }) }, [machine.node], machine.pool)
 
 /** Has a node take the version that it should have. */
 export const repush = (node: string, version: string): RunRequest =>
@@ -199,6 +230,10 @@ export const syncCluster = (plan: SyncPlan): RunRequest =>
 /** Takes a balancer back to the last revision that proved itself. */
 export const revertBalancer = (target: InputOf<typeof balancerRevert>): RunRequest =>
   request(balancerRevert, target, [clusterClaim(target.cluster)], null)
+
+/** The list, unless it is empty: a run that has nothing to do with clusters does not speak of them. */
+const some = <T extends Record<string, readonly unknown[]>>(list: T): Partial<T> =>
+  Object.values(list).every(each => each.length === 0) ? {} : list
 
 const buying = (image: string, offers: Offers) => ({
   offers: offers.map(({ type, location }) => ({ type, location })),

@@ -1,10 +1,9 @@
 import type { Cluster } from './cluster-schema.js'
-import type { VipHosts } from './edits.js'
 
 /** Hosts that come to a cluster, leave it, or stand in it. */
 export interface Members {
   cluster: Cluster
-  vip2ws: VipHosts[]
+  vip2ws: { vip: string; wss: string[] }[]
 }
 
 /** Hosts as they would stand behind each of these VIPs. VIPs that are in no cluster are left out. */
@@ -39,7 +38,7 @@ const membersOf = (
     .map(cluster => ({
       cluster,
       vip2ws: cluster.vip2ws
-        .map(each => ({ vip: each.vip, wss: hostsOf(each) }))
+        .map(each => ({ vip: each.vip, wss: [...hostsOf(each)] }))
         .filter(each => each.wss.length > 0),
     }))
     .filter(each => each.vip2ws.length > 0)

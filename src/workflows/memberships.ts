@@ -1,0 +1,83 @@
+import type { InputOf } from '../core/define-job.js'
+import type { ClusterEdit } from '../jobs/cluster-edit.js'
+import type { ClusterBook, ClusterDocument } from '../ports/clusters.js'
+import type { Label } from '../render/lvs/diff.js'
+import { joining, type Members, standing } from '../render/lvs/members.js'
+import type { clusterChange } from './cluster-change.js'
+import { switchOrder, syncInput } from './requests.js'
+
+/** What a run about nodes does to a cluster that they stand in. */
+export type ClusterChange = InputOf<typeof clusterChange>
+type Book = Pick<ClusterBook, 'all' | 'balancers'>
+
+/** Puts hosts behind VIPs, by cluster. `change` names what is done, and must be new. */
+export async function joinsOf(
+  book: Book,
+  vips: readonly string[],
+  hosts: readonly string[],
+  change: string,
+): Promise<ClusterChange[]> {
+  if (vips.length === 0) return []
+  const members = joining(await clustersIn(book), vips, hosts)
+  return Promise.all(
+    members.map(({ cluster, vip2ws }) =>
+      part(book, cluster, { change, edit: { kind: 'addHosts', vip2ws }, confirm: 'safe' }),
+    ),
+  )
+}
+
+/** Takes hosts from wherever they stand; none where they stand nowhere. */
+export async function leavesOf(
+  book: Book,
+  hosts: readonly string[],
+  change: string,
+): Promise<ClusterChange[]> {
+  const members = standing(await clustersIn(book), hosts)
+  return Promise.all(
+    members.map(({ cluster, vip2ws }) =>
+      part(book, cluster, { change, edit: { kind: 'removeHosts', vip2ws }, confirm: 'rs-flap' }),
+    ),
+  )
+}
+
+/** Tells balancers where the next machine of a node is; nothing where it stands behind no VIP. */
+export async function movesOf(
+  book: Pick<Book, 'balancers'>,
+  documents: readonly ClusterDocument[],
+  node: { name: string; fqdn: string; incarnation: number },
+): Promise<ClusterChange[]> {
+  const members = standing(
+    documents.map(each => each.cluster),
+    [node.fqdn],
+  )
+  const change = `move-${node.name}-${node.incarnation + 1}`
+  return Promise.all(
+    members.map(async ({ cluster }) => {
+      const newest = documents.find(each => each.cluster === cluster)?.version
+      const records = await book.balancers(cluster.name)
+      // The only host of a VIP that is dead has taken it down already. What others wrote and nobody pushed yet may
+      // do more than that: then somebody has to look.
+      const confirm: Label = records.every(each => each.goodVersion === newest) ? 'vip-withdrawal' : 'rs-flap'
+      return part(book, cluster, { change, edit: { kind: 'refreshHosts' }, confirm })
+    }),
+  )
+}
+
+const clustersIn = async (book: Book) => (await book.all()).map(each => each.cluster)
+
+const NOTES = {
+  addHosts: 'hosts join',
+  removeHosts: 'hosts leave',
+  refreshHosts: 'hosts have moved',
+} as const
+
+async function part(
+  book: Pick<Book, 'balancers'>,
+  cluster: Members['cluster'],
+  doing: { change: string; edit: ClusterEdit & { kind: keyof typeof NOTES }; confirm: Label },
+): Promise<ClusterChange> {
+  const { name, policy = 'manual' } = cluster
+  const { change, edit, confirm } = doing
+  const lbs = switchOrder(await book.balancers(name))
+  return { ...syncInput({ cluster: name, change, policy, lbs, confirm }), edit, note: NOTES[edit.kind] }
+}
