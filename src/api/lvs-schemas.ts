@@ -115,3 +115,14 @@ export const stateView = z.object({
   change: z.string(),
   balancers: z.array(balancerState),
 })
+
+/** What a run would do. */
+export const stepsPreview = z.object({
+  dryRun: z.literal(true),
+  steps: z.array(
+    z.object({
+      ...{ id: z.string(), job: z.string(), target: z.string(), summary: z.string() },
+      ...{ after: z.array(z.string()), commands: z.array(z.array(z.string())) },
+    }),
+  ),
+})

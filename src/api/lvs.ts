@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ospfKeyName } from '../jobs/cluster-files.js'
+import { forgetOspfKey } from '../jobs/cluster-files.js'
 import { clusterSchema } from '../render/lvs/cluster-schema.js'
 import { deleteCluster, listBalancers, listVips } from '../store/lvs.js'
 import { applyEdit, existing, findCluster, previewEdit } from './lvs-edit.js'
@@ -124,7 +124,7 @@ export const lvsRoutes = [
         if (query.dryRun) return { status: 200, body: FORGOTTEN }
         await requireFree(deps, name)
         if (!(await deleteCluster(deps.db, name))) throw notFound('cluster', name)
-        await deps.ports.vault.remove(ospfKeyName(name))
+        await forgetOspfKey(deps.ports.vault, name)
         return succeeded('cluster has been deleted successfully')
       }),
   }),

@@ -2,6 +2,7 @@ import { auditRoutes } from './audit.js'
 import { catalogRoutes } from './catalog.js'
 import { denialRoutes } from './denials.js'
 import { lvsRoutes } from './lvs.js'
+import { lvsBalancerRoutes } from './lvs-balancers.js'
 import { lvsHistoryRoutes } from './lvs-history.js'
 import { lvsImportRoutes } from './lvs-import.js'
 import { lvsMemberRoutes } from './lvs-members.js'
@@ -43,6 +44,7 @@ export const apiRoutes: readonly AnyRoute[] = [
   ...lvsRoutes,
   ...lvsMemberRoutes,
   ...lvsHistoryRoutes,
+  ...lvsBalancerRoutes,
   ...nginxRoutes,
   ...nginxInventoryRoutes,
   ...usageRoutes,

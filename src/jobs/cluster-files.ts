@@ -17,6 +17,11 @@ export const ospfKeyOf = (vault: Ports['vault'], cluster: string): Promise<strin
     Array.from({ length: 16 }, () => LETTERS[randomInt(LETTERS.length)]).join(''),
   )
 
+/** Forgets the key of a cluster that is no more. */
+export async function forgetOspfKey(vault: Ports['vault'], cluster: string): Promise<void> {
+  for (const name of [ospfKeyName(cluster), saltName(cluster)]) await vault.remove(name)
+}
+
 /** What a document is rendered with. The key is a secret; its mark stands for it in digests. */
 export async function ingredientsOf(
   { vault, settings }: Pick<Ports, 'vault' | 'settings'>,
