@@ -11,7 +11,7 @@ import type { Answer, AnyRoute } from './route.js'
  * {status, message}, and a refusal is one of these too, with status 200, unless the caller speaks JSON.
  */
 
-/** Megabytes are usual: a form with 200 VIPs of 50 ports each is 2 MB. */
+/** A form with 200 VIPs of 50 ports each is 1.3 MB. */
 export const ORIGIN_LIMIT = '8mb'
 
 const violation = z.object({ path: z.string(), message: z.string() })

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 const BUILT = {
   S0: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25],
   S1: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+  S4: [1, 2, 3, 4, 5, 6],
 }
 
 const HOME = fileURLToPath(new URL('../../', import.meta.url))
