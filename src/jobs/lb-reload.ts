@@ -84,14 +84,17 @@ async function requireOthers(
   record: BalancerRecord,
   host: SshHost,
 ): Promise<void> {
-  const { hostname, drained } = record
+  const { hostname, drained, goodVersion } = record
   const { cluster } = document
   const revision = revisionOf(document)
   const others = (await ctx.ports.clusters.balancers(cluster.name)).filter(each => each.hostname !== hostname)
   const broken = others.find(each => refused(each, revision))
   if (broken) throw stopped(`${broken.hostname} went back from it: ${broken.error}`)
-  if (ctx.input.force || drained || others.length === 0) return
-  const ours = announcedBy(cluster, await observe(ctx, host, true))
+  if (ctx.input.force || drained || goodVersion === null || others.length === 0) return
+  // What is new is not missed, also when it was told before, and the answer was lost.
+  const former = await ctx.ports.clusters.version(cluster.name, goodVersion)
+  const known = new Set(former?.cluster.vip2ws.map(each => each.vip))
+  const ours = announcedBy(cluster, await observe(ctx, host, true)).filter(vip => known.has(vip))
   const seen = await Promise.all(
     others.map(async other => ({ other, vips: new Set(await announced(ctx, document, other)) })),
   )
@@ -116,11 +119,15 @@ const stopped = (why: string) =>
   new Fatal('stopped', `${why}. Nothing was reloaded here; mend it, or roll back`)
 
 /** Up to three of them, in words. */
-const some = (items: readonly string[]): string =>
+export const some = (items: readonly string[]): string =>
   items.length > 3 ? `${items.slice(0, 3).join(', ')} and ${items.length - 3} more` : items.join(', ')
 
 /** The VIPs that another balancer announces just now: none, when it cannot be reached. */
-async function announced(ctx: Context, document: ClusterDocument, { hostname }: BalancerRecord) {
+export async function announced(
+  ctx: Pick<Context, 'ports' | 'signal' | 'log'>,
+  document: ClusterDocument,
+  { hostname }: BalancerRecord,
+) {
   const lb = document.cluster.lbinfos.find(each => each.hostname === hostname)
   if (!lb) return []
   try {

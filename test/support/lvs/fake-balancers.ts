@@ -20,6 +20,8 @@ export interface FakeBalancer {
   neighbours: string[]
   /** What an action answers instead of doing anything. */
   refusals: Map<string, Partial<ExecResult>>
+  /** Actions whose next answer is lost, after they took effect. */
+  unheard: Set<string>
   calls: string[]
   sent: RemoteFile[]
 }
@@ -34,6 +36,7 @@ export function fakeBalancers(world: World, cluster: Cluster): Map<string, FakeB
     const made: FakeBalancer = {
       ...{ revisions: new Map(), part: null, current: null, good: null, before: null, running: null },
       ...{ away: false, dead: new Set(), broken: new Set(), neighbours: ['10.0.0.1'], refusals: new Map() },
+      ...{ unheard: new Set<string>() },
       ...{ calls: [], sent: [] },
     }
     byAddress.set(internalip, made)
@@ -52,12 +55,9 @@ export function fakeBalancers(world: World, cluster: Cluster): Map<string, FakeB
     balancer.calls.push([action, ...args.map(word => word.slice(0, 8))].join(' '))
     const refusal = balancer.refusals.get(action)
     if (refusal) return { code: 1, stdout: '', stderr: '', ...refusal }
-    return {
-      code: 0,
-      stdout: '',
-      stderr: '',
-      ...actions(balancer, action, args[0] ?? '', options?.stdin ?? ''),
-    }
+    const answer = actions(balancer, action, args[0] ?? '', options?.stdin ?? '')
+    if (balancer.unheard.delete(action)) throw lost()
+    return { code: 0, stdout: '', stderr: '', ...answer }
   }
   world.ssh.put = async (host: SshHost, files: readonly RemoteFile[]) => {
     const balancer = at(host)
