@@ -103,7 +103,7 @@ export const changing = (cluster: string): Problem =>
 /** Throws 409 or 503 when a document could not go to the balancers now. */
 async function requireWay(deps: ApiDeps, after: Dressed, way: Way | null): Promise<void> {
   if (way === null) return
-  requireConfirm(await reloadOf(deps, after, way.policy), way.confirm)
+  if (way.policy !== 'manual') requireConfirm(await reloadOf(deps, after, way.policy), way.confirm)
   await requireQueue(deps)
   await requireFree(deps, after.cluster.name)
 }

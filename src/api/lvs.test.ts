@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { encodedFields, lvsApi } from '../../test/support/lvs/api.js'
 import { exampleCluster, exampleWith } from '../../test/support/lvs/example.js'
 import { type Cluster, clusterSchema } from '../render/lvs/cluster-schema.js'
+import { ClaimTaken } from '../store/run-writer.js'
 import { createToken } from '../store/tokens.js'
 
 const api = await lvsApi()
@@ -393,6 +394,34 @@ describe('runs at work', () => {
       ...[apps, search, '60.28.208.3', '60.28.208.4', '60.28.208.5'],
     ])
     expect((await api.newest(name))?.version).toBe(4)
+  })
+
+  test('two pushes at once: one is refused with the run of the other, and nothing of it is written', async () => {
+    await add()
+    const start = engine.start
+    engine.start = async request => {
+      await api.hold(name, 'running', request.workflow, request.id)
+      return start(request)
+    }
+    const answers = await Promise.all([
+      form('DELETE', `/${name}/vips`, change),
+      form('POST', `/${name}/vips`, { vip2ws: [vip('60.28.208.3')] }),
+    ])
+    engine.start = start
+    const [first, second] = answers.map(({ body }) => body)
+    expect([first.status, second.status, second.run]).toEqual(['success', 'failed', first.run])
+    expect((await newest())?.vip2ws.map(each => each.vip)).toEqual([apps])
+    expect((await api.newest(name))?.version).toBe(2)
+  })
+
+  test('a run of another process that comes in between is named, and what was written stays', async () => {
+    await add()
+    const start = engine.start
+    engine.start = () => Promise.reject(new ClaimTaken(`lvs-${name}`, 'r-theirs'))
+    const { body } = await form('DELETE', `/${name}/vips`, change)
+    engine.start = start
+    expect(body).toMatchObject({ status: 'success', run: null, version: 2 })
+    expect(body.message).toContain('run r-theirs holds the cluster')
   })
 
   test('two that want the same VIP at once: one gets it', async () => {
