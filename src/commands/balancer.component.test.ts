@@ -7,6 +7,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -14,6 +15,8 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { tempDir } from '../../test/support/temp.js'
+import { readable } from '../jobs/balancer-host.js'
+import { readObservation } from '../render/lvs/observe.js'
 
 const PROGRAM = fileURLToPath(new URL('../../templates/keepalived/lazarus-lvs.sh', import.meta.url))
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -23,7 +26,8 @@ let root: string
 beforeEach(() => {
   root = tempDir()
   // The machine that the tests run on is no balancer: what it has of these is not to be asked.
-  for (const name of ['service', 'vtysh', 'ip', 'ipvsadm', 'iptables-legacy']) program(name, 'exit 1')
+  for (const name of ['service', 'keepalived', 'vtysh', 'ip', 'ipvsadm', 'iptables-legacy'])
+    program(name, 'exit 1')
 })
 
 /** Puts a program first on the path, which writes down how it was called. */
@@ -38,11 +42,17 @@ function program(name: string, script: string): void {
 
 const home = (...at: string[]) => path.join(root, 'var/lib/lazarus/lvs', ...at)
 
+const environment = () => ({
+  ...process.env,
+  LAZARUS_ROOT: root,
+  PATH: `${path.join(root, 'bin')}:${process.env.PATH}`,
+})
+
 function run(argv: string[], input = '') {
   const { status, stdout, stderr } = spawnSync('sh', [PROGRAM, ...argv], {
     input,
     encoding: 'utf8',
-    env: { ...process.env, LAZARUS_ROOT: root, PATH: `${path.join(root, 'bin')}:${process.env.PATH}` },
+    env: environment(),
   })
   return { status, stdout, stderr }
 }
@@ -166,6 +176,208 @@ describe('S4-4: revisions on a balancer', () => {
     expect(readlinkSync(home('current'))).toBe(two)
   })
 
+  test('what was changed by hand in a revision is not taken for it', () => {
+    stage(one, files('one'))
+    writeFileSync(home(one, 'keepalived/keepalived.conf'), 'by hand')
+    run(['begin', one])
+    expect(run(['finish', one], sums(files('one')))).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`revision ${one} was changed on this machine`),
+    })
+  })
+
+  test('what holds the key is read by root, and by the daemon that is to read it', () => {
+    stage(one, files('one'))
+    expect(statSync(home(one, 'routing/frr.conf')).mode & 0o027).toBe(0)
+    expect(statSync(home(one, 'keepalived/keepalived.conf')).mode & 0o777).toBe(0o644)
+  })
+
+  test('what the machine did before is kept until something has proved itself', () => {
+    stage(one, files('one'))
+    run(['activate', one])
+    program('service', '')
+    program('ip', `echo "1: lo    inet 198.18.100.1/32 scope global lo"; echo "2: eth0 inet 198.18.0.9/24"`)
+    expect(readObservation(run(['reload']).stdout)).toMatchObject({
+      current: one,
+      addresses: ['198.18.100.1'],
+    })
+    program('ip', 'exit 1')
+    // Told again, after an answer that was lost.
+    expect(readObservation(run(['reload']).stdout).addresses).toEqual(['198.18.100.1'])
+    run(['good'])
+    expect(readObservation(run(['reload']).stdout)).toMatchObject({ good: one, addresses: [] })
+  })
+
+  test('a balancer that has never run keepalived has it started with its first revision', () => {
+    stage(one, files('one'))
+    run(['activate', one])
+    program('service', '')
+    expect(run(['reload']).status).toBe(0)
+    expect(readFileSync(path.join(root, 'calls'), 'utf8')).toContain('service keepalived start')
+  })
+})
+
+describe('S4-2: what a balancer does', () => {
+  test('is said in sections, also where there is no IPVS and no routing daemon', () => {
+    expect(readObservation(run(['observe']).stdout)).toEqual({
+      ...{ current: null, good: null, services: [], addresses: [], neighbours: [] },
+    })
+  })
+
+  test('is read without the lock that actions hold', () => {
+    stage(one, files('one'))
+    run(['activate', one])
+    const lock = ['flock', home('.lock'), 'sh', PROGRAM, 'observe', 'brief'] as const
+    const { status, stdout } = spawnSync(lock[0], lock.slice(1), { encoding: 'utf8', env: environment() })
+    expect(status).toBe(0)
+    expect(readObservation(stdout).current).toBe(one)
+  })
+
+  test('is packed when it is long: ten thousand services', () => {
+    program(
+      'ipvsadm',
+      'i=0; while [ $i -lt 10000 ]; do i=$((i + 1)); echo "TCP  198.18.100.1:$i wrr"; echo \'  -> 198.18.20.11:80 Masq 100 0 0\'; done',
+    )
+    const { stdout } = run(['observe'])
+    expect(stdout.length).toBeLessThan(300_000)
+    expect(readable(stdout).services).toHaveLength(10_000)
+  })
+})
+
+describe('S4-4: a look at a revision', () => {
+  const check = (dialect: string, version: string) => {
+    program(
+      'keepalived',
+      `case $1 in -v) echo "Keepalived v${version} (12/01,2026)" >&2;; *) echo no; exit 5;; esac`,
+    )
+    program('vtysh', '')
+    stage(one, files('one'))
+    return run(['check', one, dialect])
+  }
+
+  test.each([
+    ['alibaba', '2.2.7', "keepalived of Alibaba's LVS (1.x) is needed, this is 2.2.7"],
+    ['keepalived', '1.2.2', 'stock keepalived 2 or later is needed, this is 1.2.2'],
+    ['dpvs', '2.0.19', 'this is no machine with DPVS: there is no dpip'],
+    ['other', '2.2.7', 'not a dialect: other'],
+  ])('one in the dialect %s is refused by keepalived %s', (dialect, version, words) => {
+    expect(check(dialect, version)).toMatchObject({ status: 1, stderr: `lazarus-lvs: ${words}\n` })
+  })
+
+  test('any exit but 0 of keepalived is a refusal', () => {
+    expect(check('keepalived', '2.2.7').status).toBe(5)
+  })
+
+  test('what cannot be tested is admitted where it belongs', () => {
+    expect(check('alibaba', '1.2.2')).toMatchObject({ status: 0 })
+    program('dpip', '')
+    expect(run(['check', one, 'dpvs'])).toMatchObject({ status: 0 })
+  })
+})
+
+describe('S4-4: a routing daemon', () => {
+  /** What it was told on its standard input, without the words around. */
+  const told = () =>
+    readFileSync(path.join(root, 'told'), 'utf8')
+      .split('\n')
+      .filter(line => !/^(configure terminal|end|exit|)$/.test(line))
+
+  const routing = (conf: string) => ({ 'keepalived/keepalived.conf': '! x\n', 'routing/frr.conf': conf })
+  const FRR = `! Lazarus, revision 1
+ip prefix-list LB-VIPS seq 5 permit 60.28.208.0/25 ge 32
+ip prefix-list LB-VIPS seq 10 permit 60.28.209.0/25 ge 32
+interface em1
+ ip ospf message-digest-key 8 md5 first-key
+ ip ospf cost 15
+exit
+router ospf
+ passive-interface default
+ redistribute connected metric 20 metric-type 1 route-map LB-VIPS
+exit
+interface em1
+ no ip ospf passive
+exit
+`
+  beforeEach(() => {
+    program('service', '')
+    program('vtysh', 'case $* in "") cat >"$LAZARUS_ROOT/told" ;; esac')
+    stage(one, routing(FRR))
+    run(['activate', one])
+    expect(run(['reload'])).toMatchObject({ status: 0 })
+  })
+
+  test('is told all of its first file, the key on its standard input', () => {
+    expect(told()).toContain(' ip ospf message-digest-key 8 md5 first-key')
+    expect(told().filter(line => line.startsWith('ip prefix-list'))).toHaveLength(2)
+    expect(readFileSync(path.join(root, 'calls'), 'utf8')).not.toContain('first-key')
+  })
+
+  test.each([
+    ['nothing, when only the mark of the file differs', FRR.replace('revision 1', 'revision 2'), []],
+    [
+      'one network more',
+      FRR.replace(
+        'interface em1',
+        'ip prefix-list LB-VIPS seq 15 permit 60.28.210.0/25 ge 32\ninterface em1',
+      ),
+      ['ip prefix-list LB-VIPS seq 15 permit 60.28.210.0/25 ge 32'],
+    ],
+    [
+      'one network less, and what stays is announced all the while',
+      FRR.replace(/.*seq 10.*\n/, '').replace('60.28.208.0/25', '60.28.209.0/25'),
+      [
+        'ip prefix-list LB-VIPS seq 5 permit 60.28.209.0/25 ge 32',
+        'no ip prefix-list LB-VIPS seq 10 permit 60.28.209.0/25 ge 32',
+      ],
+    ],
+    [
+      'another key, the old one first',
+      FRR.replace('first-key', 'other-key'),
+      [
+        ...['interface em1', ' no ip ospf message-digest-key 8 md5 first-key'],
+        ...['interface em1', ' ip ospf message-digest-key 8 md5 other-key'],
+      ],
+    ],
+    [
+      'what was denied is allowed',
+      FRR.replace(' no ip ospf passive\n', ''),
+      ['interface em1', ' ip ospf passive'],
+    ],
+  ])('is told only what differs: %s', (_, conf, lines) => {
+    rmSync(path.join(root, 'told'))
+    stage(two, routing(conf))
+    run(['activate', two])
+    expect(run(['reload']).status).toBe(0)
+    expect(told()).toEqual(lines)
+    rmSync(path.join(root, 'told'))
+    expect(run(['reload']).status).toBe(0)
+    expect(existsSync(path.join(root, 'told'))).toBe(false)
+  })
+
+  test('that refuses is told of, and told again the next time', () => {
+    program('vtysh', 'case $* in "") cat >"$LAZARUS_ROOT/told"; echo "% Unknown command: x" ;; esac')
+    stage(two, routing(FRR.replace('cost 15', 'cost 99')))
+    run(['activate', two])
+    expect(run(['reload'])).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining('== end'),
+      stderr: expect.stringContaining('the routing daemon refused: % Unknown command: x'),
+    })
+    rmSync(path.join(root, 'told'))
+    run(['reload'])
+    expect(told()).toContain(' ip ospf cost 99')
+  })
+
+  test('that does not run is started', () => {
+    program('vtysh', 'exit 1')
+    stage(two, routing(FRR.replace('cost 15', 'cost 99')))
+    run(['activate', two])
+    expect(run(['reload']).status).toBe(0)
+    expect(readFileSync(path.join(root, 'calls'), 'utf8')).toContain('service frr restart')
+  })
+})
+
+describe('arguments', () => {
   test.each([
     ['begin', '../../etc'],
     ['activate', ''],

@@ -145,6 +145,8 @@ link_routing() {
 
 # Tells the running daemon the cost of this machine: that of what it redistributes, or that of lo.
 tell_cost() {
+  # One that does not run reads it when it starts.
+  [ -f "$home/.cost" ] || timeout 10 vtysh -c 'show ip ospf' >/dev/null 2>&1 || return 0
   if [ -f "$home/current/routing/frr.conf" ]; then
     part='router ospf'
     line=$(grep -m 1 '^ redistribute connected ' "$root/etc/frr/frr.conf") || fail 'nothing is announced here'
@@ -277,9 +279,11 @@ case ${1-} in
       tracking=$root/proc/sys/net/ipv4/vs/conntrack
       [ ! -w "$tracking" ] || echo 1 >"$tracking"
     fi
-    pid=$(cat "$root/run/keepalived.pid" 2>/dev/null) || pid=
-    if [ -n "$pid" ] && kill -HUP "$pid" 2>/dev/null; then :; else
-      # It does not start without a file, so that before the first one it cannot run.
+    pid=$(cat "$root/run/keepalived.pid" 2>/dev/null) || pid=none
+    # A number may have another owner by now. And before its first file, keepalived cannot run.
+    if grep -qs keepalived "/proc/$pid/comm"; then
+      kill -HUP "$pid"
+    else
       service keepalived start >&2 || fail 'keepalived does not run, and could not be started'
     fi
     ;;
