@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { selfSigned } from '../../test/support/certificate.js'
-import { fakeSsh } from '../../test/support/fake-providers.js'
+import { fakeSsh, refusal } from '../../test/support/fake-providers.js'
 import { clusterHosts } from '../../test/support/lvs/fake-balancers.js'
 import { type PushWorld, pushWorld } from '../../test/support/lvs/push-world.js'
-import { runPlan } from '../../test/support/run-plan.js'
+import { runPlan, undoPlan } from '../../test/support/run-plan.js'
 import type { RunRequest } from '../core/define-schedule.js'
 import { fqdnOf } from '../core/names.js'
 import { type PlannedStep, planRun } from '../core/plan.js'
@@ -137,6 +137,17 @@ describe('S4-2: scale-out of a pool behind VIPs', () => {
     expect(served('lb1.hy01', TWO)).toEqual([clusterHosts().get('apps-2.hy01')])
   })
 
+  test('taken back, the new hosts are out of the cluster again, and somebody is told to sync it', async () => {
+    const { started } = await run(await scaledOut(['web-1']))
+    expect(await behind(ONE)).toEqual(['apps-1.hy01', fqdn('web-1')])
+    const undone = await undoPlan(started, push.world)
+    expect(undone[0]).toBe('undo.joins.inner.edit')
+    expect(await behind(ONE)).toEqual(['apps-1.hy01'])
+    expect(push.world.nodes.rows.size).toBe(0)
+    expect(push.world.notices.told).toContain('cluster-undone/inner/join-web-1-1')
+    expect((await newest()).note).toBe('taken back: hosts join')
+  })
+
   test('adopting joins as well', async () => {
     const joins = await joinsOf(book(), [ONE], [fqdn('web-7')], 'join-web-7-1')
     const place = { node: 'web-7', pool: 'web', zone: 'lazarus.test' }
@@ -161,6 +172,17 @@ describe('S4-2: nodes behind VIPs that go', () => {
     expect(await behind(ONE)).toEqual(['apps-1.hy01'])
     expect(served('lb1.hy01', TWO)).toEqual([clusterHosts().get('apps-2.hy01')])
     expect(push.world.nodes.rows.size).toBe(0)
+  })
+
+  test('taken back before the machine is gone, they stand in the cluster again', async () => {
+    push.world.fail('nodes.deregister', 'before', refusal('broken', false))
+    const leaves = await leavesOf(book(), [fqdn('web-1')], 'leave-r1')
+    const { failed, started } = await run(retire(node('web-1'), 0, leaves))
+    expect(failed).toMatchObject({ path: 'deregister' })
+    expect(served('lb1.hy01', ONE)).toHaveLength(2)
+    await undoPlan(started, push.world)
+    expect(await behind(ONE)).toEqual(['apps-1.hy01', fqdn('web-2'), fqdn('web-1')])
+    expect(push.world.nodes.rows.get('web-1')?.state).toBe('ready')
   })
 
   test('one by one, too', async () => {
