@@ -267,6 +267,8 @@ export const lvsState = z.looseObject({
       hostname: text,
       ...{ version: z.number().nullable(), goodVersion: z.number().nullable() },
       ...{ reloading: z.boolean(), drained: z.boolean(), error: text.nullable(), observedAt: time },
+      /** Why it was not reached at the last look. */
+      unreached: text.nullable().default(null),
       neighbours: z.array(text),
       vips: z.array(
         z.looseObject({

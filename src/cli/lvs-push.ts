@@ -51,7 +51,7 @@ export async function makeChange(context: Context<PushOptions>, request: Request
   const preview = await api.send(method, path, lvsPreview, { body, query: { dryRun: true } })
   if (options.dryRun) return output.result(preview, [...previewLines(preview), 'Nothing has been done.'])
   for (const line of previewLines(preview)) output.say(line)
-  if (options.push !== false) requireConsent(preview, options.confirm)
+  if (options.push !== false) requireConsent(preview.reload, options.confirm)
   const answer = await api.send(method, path, lvsChanged, { body })
   await follow(context, answer)
 }
@@ -68,7 +68,8 @@ export function previewLines({ changes, reload }: LvsPreview): Line[] {
   ]
 }
 
-function requireConsent({ reload: { policy, worst } }: LvsPreview, confirm: Label | undefined): void {
+/** Throws `CliError` (`needs-confirm`) where a reload would do more than was agreed to. */
+export function requireConsent({ policy, worst }: LvsPreview['reload'], confirm: Label | undefined): void {
   if (policy === 'manual' || isConfirmed(worst, confirm)) return
   throw new CliError(
     EXIT.refused,

@@ -32,7 +32,8 @@ const balancerRow = (lb: Balancer) => ({
   seen: when(lb.observedAt),
 })
 
-function stateOf({ error, reloading, drained, observedAt }: Balancer): string {
+function stateOf({ error, unreached, reloading, drained, observedAt }: Balancer): string {
+  if (unreached !== null) return 'unreached'
   if (error !== null) return 'error'
   if (observedAt === null) return 'unseen'
   if (reloading) return 'reloading'
@@ -88,8 +89,10 @@ const hostRows = (balancers: readonly Balancer[]) =>
   )
 
 function driftLines(balancers: readonly Balancer[]): Line[] {
-  const lines = balancers.flatMap(({ hostname, error, drift }) => [
-    ...(error === null ? [] : [{ text: `${hostname}  ${oneLine(error)}`, colour: 'red' as const }]),
+  const lines = balancers.flatMap(({ hostname, unreached, error, drift }) => [
+    ...[unreached, error]
+      .filter(text => text !== null)
+      .map(text => ({ text: `${hostname}  ${oneLine(text)}`, colour: 'red' as const })),
     ...drift.map(({ path, what }) => ({
       text: oneLine(`${hostname}  ${path === `lb ${hostname}` ? '' : `${path}  `}${what}`),
       colour: 'yellow' as const,

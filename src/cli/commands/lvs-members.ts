@@ -84,7 +84,9 @@ function addBalancers(lvs: Command, cli: Cli): void {
     const given = await readJson(file, z.union([z.array(z.looseObject({})), z.looseObject({})]))
     return { method: 'POST', part: 'lbs', body: { lbinfos: Array.isArray(given) ? given : [given] } }
   })
-  const remove = lvs.command('remove-lb <cluster> <lbs...>').description('remove balancers; drain them first')
+  const remove = lvs
+    .command('remove-lb <cluster> <lbs...>')
+    .description('forget balancers; they go on as they are, so drain them and switch them off first')
   edit(cli, remove, (_, ...lbs) => ({ method: 'DELETE', part: 'lbs', body: { lbs } }))
 }
 

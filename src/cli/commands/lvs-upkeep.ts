@@ -1,10 +1,13 @@
 import type { Command } from 'commander'
 import { Argument, Option } from 'commander'
 import { z } from 'zod'
+import { LABELS, type Label } from '../../render/lvs/diff.js'
+import { lvsPreview } from '../answers.js'
 import { type Cli, type Context, integer, named, remote, startRun } from '../command.js'
 import { usage } from '../exit.js'
 import { readText } from '../files.js'
-import { makeChange, type PushOptions, withConsent } from '../lvs-push.js'
+import { diffLines } from '../lvs-diff.js'
+import { makeChange, type PushOptions, requireConsent, withConsent } from '../lvs-push.js'
 
 const POLICIES = ['manual', 'canary', 'rolling']
 
@@ -106,14 +109,15 @@ function addSettings(lvs: Command, cli: Cli): void {
   const key = lvs
     .command('ospf-key <cluster>')
     .description('set the key of OSPF, read from standard input; balancers have it with the next sync')
-  remote(cli, key, async ({ api, output }, name = '') => {
-    const text = (await readText('-')).trim()
-    const changed = await api.send('PUT', `${named('lvs', name)}/ospf-key`, z.unknown(), {
-      body: { key: text },
-    })
-    output.result(
-      changed,
-      `the key of ${name} is set; it reaches the balancers with: lazarus lvs sync ${name}`,
-    )
+    .addOption(new Option('--confirm <label>', 'the worst that it may do').choices(LABELS))
+  remote<{ confirm?: Label }>(cli, key, async ({ api, output, options: { confirm } }, name = '') => {
+    const path = `${named('lvs', name)}/ospf-key`
+    const body = { key: (await readText('-')).trim(), confirm }
+    const { reload } = await api.send('PUT', path, lvsPreview, { body, query: { dryRun: true } })
+    for (const line of diffLines(reload.changes)) output.say(line)
+    requireConsent(reload, confirm)
+    await api.send('PUT', path, z.unknown(), { body })
+    const next = `it reaches the balancers with: lazarus lvs sync ${name}`
+    output.result({ cluster: name }, `the key of ${name} is set; ${next}`)
   })
 }
