@@ -64,3 +64,133 @@ describe('S4-2: a pool of role ws', () => {
     expect(refused.body.detail).toContain(`PUT /lvs/${NAME}/policy {"policy": "rolling"}`)
   })
 })
+
+const FQDN = (name: string) => `${name}.web.lazarus.test`
+async function node(name: string, more: object = {}): Promise<void> {
+  const seat = { name, poolName: 'web', zone: 'lazarus.test', fqdn: FQDN(name), state: 'ready' }
+  await db.node.create({ data: { ...seat, ipv4: '198.18.0.2', ...more } })
+}
+/** The cluster with these hosts behind its first VIP as the next document. */
+const behind = (wss: string[], change: Partial<Cluster> = {}, after = 1) => {
+  const now = cluster(change)
+  return write(
+    { ...now, vip2ws: now.vip2ws.map(each => (each.vip === VIP ? { ...each, wss } : each)) },
+    after,
+  )
+}
+const APPS = 'apps-extngtest0-bgp0.hy01'
+const started = () => api.engine.started[0]
+
+describe('S4-2: runs of a pool of role ws', () => {
+  it('scale-out names what joins, before and after it starts', async () => {
+    await write(cluster())
+    await pool()
+    const plan = await api.call('POST', '/api/v1/pools/web/scale-out?dryRun=true', { count: 2 })
+    const edit = plan.body.steps.find((step: { id: string }) => step.id === `joins.${NAME}.edit`)
+    expect(edit).toMatchObject({ job: 'cluster.edit', target: NAME })
+    expect(edit.after).toEqual(['nodes.web-1.push', 'nodes.web-2.push'])
+    const answer = await api.call('POST', '/api/v1/pools/web/scale-out', { count: 2 })
+    expect(answer.status).toBe(202)
+    expect(started()?.claims).toEqual(['web-1', 'web-2'])
+    expect(started()?.input).toMatchObject({
+      joins: [
+        {
+          ...{ cluster: NAME, change: 'join-web-1-2', confirm: 'safe', reloads: true },
+          edit: { kind: 'addHosts', vip2ws: [{ vip: VIP, wss: [FQDN('web-1'), FQDN('web-2')] }] },
+        },
+      ],
+    })
+  })
+
+  it('buys nothing while its nodes could not join', async () => {
+    await write(cluster())
+    await pool()
+    await write(cluster({ policy: 'manual' }), 1)
+    for (const [method, path, body] of [
+      ['POST', '/api/v1/pools/web/scale-out', { count: 1 }],
+      ['POST', '/api/v1/nodes/adopt', { pool: 'web', address: '198.18.9.9' }],
+    ] as const) {
+      const refused = await api.call(method, path, body)
+      expect([refused.status, refused.body.code]).toEqual([409, 'pool-cannot-join'])
+      expect(refused.body.detail).toContain('is manual')
+    }
+    expect(api.engine.started).toEqual([])
+    expect((await db.pool.findUnique({ where: { name: 'web' } }))?.nextIndex).toBe(1)
+  })
+
+  it('takes along nothing that others wrote and nobody has pushed, unless it is safe', async () => {
+    await write(cluster())
+    await pool()
+    await db.lvsBalancer.updateMany({ data: { version: 1, goodVersion: 1 } })
+    await write(cluster({ vipnets: ['60.28.208.0/25'], vip2ws: cluster().vip2ws.slice(0, 1) }), 1)
+    const refused = await api.call('POST', '/api/v1/pools/web/scale-out', { count: 1 })
+    expect([refused.status, refused.body.code]).toEqual([409, 'cluster-not-synced'])
+    expect(refused.body.detail).toContain('vip 60.28.208.2: removed, vip-withdrawal')
+    await db.lvsBalancer.updateMany({ data: { version: 2, goodVersion: 2 } })
+    expect((await api.call('POST', '/api/v1/pools/web/scale-out', { count: 1 })).status).toBe(202)
+  })
+
+  it('adopting joins too', async () => {
+    await write(cluster())
+    await pool()
+    await api.call('POST', '/api/v1/nodes/adopt', { pool: 'web', address: '198.18.9.9' })
+    expect(started()).toMatchObject({
+      workflow: 'node.adopt',
+      input: { joins: [{ cluster: NAME, change: 'join-web-1-1' }] },
+    })
+  })
+
+  it('nodes leave their VIPs first, in a change that is named after the run', async () => {
+    await write(cluster())
+    await pool()
+    for (const name of ['web-1', 'web-2']) await node(name)
+    await behind([APPS, FQDN('web-1'), FQDN('web-2')])
+    const one = await api.call('DELETE', '/api/v1/nodes/web-1')
+    const both = await api.call('POST', '/api/v1/pools/web/scale-in', { count: 2 })
+    const leave = (wss: string[], run: string) => ({
+      leaves: [
+        {
+          ...{ cluster: NAME, change: `leave-${run}`, confirm: 'rs-flap' },
+          edit: { kind: 'removeHosts', vip2ws: [{ vip: VIP, wss }] },
+        },
+      ],
+    })
+    expect(api.engine.started[0]?.input).toMatchObject(leave([FQDN('web-1')], one.body.run))
+    expect(api.engine.started[1]?.input).toMatchObject(leave([FQDN('web-1'), FQDN('web-2')], both.body.run))
+    const plan = await api.call('POST', '/api/v1/pools/web/scale-in?dryRun=true', { count: 1 })
+    expect(plan.body.steps[0]).toMatchObject({
+      id: expect.stringMatching(/^leaves\./),
+      target: expect.any(String),
+    })
+  })
+
+  it("S4-4: the last host of a VIP stays, and one of a manual cluster is its operator's to take out", async () => {
+    await write(cluster())
+    await pool()
+    await node('web-1')
+    await behind([FQDN('web-1')])
+    for (const [method, path, body] of [
+      ['DELETE', '/api/v1/nodes/web-1', undefined],
+      ['POST', '/api/v1/pools/web/scale-in', { count: 1 }],
+    ] as const) {
+      const refused = await api.call(method, path, body)
+      expect([refused.status, refused.body.code]).toEqual([409, 'last-host'])
+      expect(refused.body.detail).toContain(`${VIP} would have no host left`)
+    }
+    await behind([APPS, FQDN('web-1')], { policy: 'manual' }, 2)
+    expect((await api.call('DELETE', '/api/v1/nodes/web-1')).body.code).toBe('cluster-manual')
+    expect(api.engine.started).toEqual([])
+  })
+
+  it('a node that is replaced is told to the balancers', async () => {
+    await write(cluster())
+    await pool()
+    await node('web-1', { state: 'dead', incarnation: 3 })
+    await behind([APPS, FQDN('web-1')])
+    expect((await api.call('POST', '/api/v1/nodes/web-1/resurrect', {})).status).toBe(202)
+    expect(started()).toMatchObject({
+      workflow: 'node.resurrect',
+      input: { moves: [{ cluster: NAME, change: 'move-web-1-4', edit: { kind: 'refreshHosts' } }] },
+    })
+  })
+})

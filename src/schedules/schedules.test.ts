@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { fakeWorld, type World } from '../../test/support/fake-ports.js'
 import { HOST_KEY, refusal } from '../../test/support/fake-providers.js'
+import { exampleWith } from '../../test/support/lvs/example.js'
 import type { AnySchedule, RunRequest } from '../core/define-schedule.js'
 import { certificatesRenew } from './certificates-renew.js'
 import { schedules } from './index.js'
@@ -72,6 +73,21 @@ describe('nodes.health', () => {
     world.fleet.answers.hearing = { agents: 4, heard: 1 }
     await run(nodesHealth)
     expect(started).toHaveLength(3)
+  })
+
+  test('S4-2: of a node behind VIPs the balancers are told where it is then', async () => {
+    const cluster = exampleWith({
+      vip: { wss: ['edge-1.edge.lazarus.test'] },
+      cluster: { policy: 'rolling' },
+    })
+    const document = { cluster, hosts: new Map(), after: 0, change: 'c1', actor: 'ann', note: '' }
+    await world.clusters.write(document)
+    world.fleet.answers.replaceable = [dead('edge-1'), dead('edge-2')]
+    await run(nodesHealth)
+    expect(started[0]?.input).toMatchObject({
+      moves: [{ cluster: cluster.name, change: 'move-edge-1-2', edit: { kind: 'refreshHosts' } }],
+    })
+    expect(started[1]?.input).not.toHaveProperty('moves')
   })
 
   test('replaces the only node of a small fleet', async () => {
