@@ -1,7 +1,7 @@
 import type { BalancerRecord, Observation } from '../../ports/clusters.js'
 import { type Cluster, type Lb, portsOf, type Vip } from './cluster-schema.js'
 import { contains, parseNetwork } from './ipv4.js'
-import type { ObservedService } from './observe.js'
+import type { ObservedHost, ObservedService } from './observe.js'
 
 /** What a balancer does otherwise than a document says. `path` is for people: `vip 60.28.208.1 port 80`. */
 export interface Gap {
@@ -44,21 +44,36 @@ export const short = (revision: string | null): string => revision?.slice(0, 12)
 /** Services that should be there and are not, and hosts that are missing in a service, or too many. */
 export function serviceGaps(cluster: Cluster, hosts: Hosts, { services }: Observation): Gap[] {
   const seen = new Map(services.map(each => [keyOf(each.vip, each.port, each.protocol), each]))
-  return cluster.vip2ws.flatMap(vip =>
-    portsOf(vip).flatMap(({ sport, dport, protocol }): Gap[] => {
+  return cluster.vip2ws.flatMap(vip => {
+    const wanted = new Set(vip.wss.map(ws => hosts.get(ws) ?? `(${ws})`))
+    return portsOf(vip).flatMap(({ sport, dport, protocol }): Gap[] => {
       const service = seen.get(keyOf(vip.vip, sport, protocol))
       const path = pathOf(vip.vip, sport, protocol)
-      if (!service) return [{ path, what: 'is not served' }]
-      const wanted = new Set(vip.wss.map(ws => `${hosts.get(ws)}:${dport}`))
-      const there = new Set(service.hosts.map(host => `${host.address}:${host.port}`))
-      return [
-        ...[...wanted].filter(host => !there.has(host)).map(host => ({ path, what: `lacks host ${host}` })),
-        ...[...there]
-          .filter(host => !wanted.has(host))
-          .map(host => ({ path, what: `has host ${host}, which does not belong there` })),
-      ]
-    }),
-  )
+      return service ? hostGaps(path, service, wanted, dport) : [{ path, what: 'is not served' }]
+    })
+  })
+}
+
+function hostGaps(
+  path: string,
+  { hosts }: ObservedService,
+  wanted: ReadonlySet<string>,
+  dport: number,
+): Gap[] {
+  const belongs = (host: ObservedHost) => host.port === dport && wanted.has(host.address)
+  if (hosts.length === wanted.size && hosts.every(belongs)) return []
+  const there = new Set(hosts.filter(belongs).map(host => host.address))
+  return [
+    ...[...wanted]
+      .filter(address => !there.has(address))
+      .map(address => ({ path, what: `lacks host ${address}:${dport}` })),
+    ...hosts
+      .filter(host => !belongs(host))
+      .map(({ address, port }) => ({
+        path,
+        what: `has host ${address}:${port}, which does not belong there`,
+      })),
+  ]
 }
 
 /** VIPs that do not stand on the balancer. One whose hosts are all down is taken off by keepalived itself. */

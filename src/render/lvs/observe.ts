@@ -22,24 +22,26 @@ export interface ObservedHost {
   connections: number
 }
 
-const SERVICE = /^(TCP|UDP)\s+(\d+(?:\.\d+){3}):(\d+)\s+(\S+)/
-const HOST = /^\s+->\s+(\d+(?:\.\d+){3}):(\d+)\s+(.*)$/
-
 /**
  * The services of a balancer out of `ipvsadm -Ln` and `ipvsadm -Ln --stats --exact`, which list the same in the same
  * order: state and weights stand in the first, counters in the second. Lines of any other form are passed over.
  */
 export function parseIpvs(listing: string, stats: string): ObservedService[] {
-  const counters = new Map(rows(stats).map(row => [row.key, row.numbers]))
+  const counters = new Map<string, readonly string[]>()
+  for (const { key, fields } of rows(stats)) counters.set(key, fields)
   const services: ObservedService[] = []
-  for (const row of rows(listing)) {
-    const [connections = 0, , , inBytes = 0, outBytes = 0] = counters.get(row.key) ?? []
-    if (row.service) {
-      const { vip, port, protocol, scheduler } = row.service
-      services.push({ vip, port, protocol, scheduler, connections, inBytes, outBytes, hosts: [] })
-    } else if (row.host) {
-      const [weight = 0, active = 0, inactive = 0] = row.numbers
-      services.at(-1)?.hosts.push({ ...row.host, weight, active, inactive, connections })
+  for (const { key, service, address, port, fields } of rows(listing)) {
+    const [connections, , , inBytes, outBytes] = (counters.get(key) ?? []).map(Number)
+    if (service)
+      services.push({
+        ...{ vip: address, port, protocol: service, scheduler: fields[0] ?? '' },
+        ...{ connections: connections ?? 0, inBytes: inBytes ?? 0, outBytes: outBytes ?? 0, hosts: [] },
+      })
+    else {
+      // Before these stands how packets are forwarded.
+      const [, weight, active, inactive] = fields
+      const numbers = { weight: numberOf(weight), active: numberOf(active), inactive: numberOf(inactive) }
+      services.at(-1)?.hosts.push({ address, port, ...numbers, connections: connections ?? 0 })
     }
   }
   return services
@@ -48,38 +50,33 @@ export function parseIpvs(listing: string, stats: string): ObservedService[] {
 interface Row {
   /** The service, then the host in it. */
   key: string
-  service?: { vip: string; port: number; protocol: 'tcp' | 'udp'; scheduler: string }
-  host?: { address: string; port: number }
-  numbers: number[]
+  /** Null: a host of the service above. */
+  service: 'tcp' | 'udp' | null
+  address: string
+  port: number
+  /** What stands behind. */
+  fields: string[]
 }
 
-function rows(text: string): Row[] {
-  let service = ''
-  return text.split('\n').flatMap((line): Row[] => {
-    const [, protocol, vip, port, rest] = SERVICE.exec(line) ?? []
-    if (protocol !== undefined && vip !== undefined) {
-      service = `${protocol} ${vip}:${port}`
-      const found = {
-        vip,
-        port: Number(port),
-        protocol: protocol === 'UDP' ? ('udp' as const) : ('tcp' as const),
-        scheduler: rest ?? '',
-      }
-      return [{ key: service, service: found, numbers: numbersOf(line.replace(/^\S+\s+\S+/, '')) }]
-    }
-    const [, address, hostPort, fields] = HOST.exec(line) ?? []
-    if (address === undefined || service === '') return []
-    const host = { address, port: Number(hostPort) }
-    return [{ key: `${service} ${address}:${hostPort}`, host, numbers: numbersOf(fields ?? '') }]
-  })
+const ENDPOINT = /^(\d+\.\d+\.\d+\.\d+):(\d+)$/
+
+/** There may be a hundred thousand: each is taken apart once. */
+function* rows(text: string): Generator<Row> {
+  let above = ''
+  for (const line of text.split('\n')) {
+    const [head = '', endpoint = '', ...fields] = line.trim().split(/ +/)
+    const service = head === 'TCP' ? 'tcp' : head === 'UDP' ? 'udp' : null
+    if (service === null && (head !== '->' || above === '')) continue
+    const found = ENDPOINT.exec(endpoint)
+    // The hosts of a service that cannot be read are not those of the one before.
+    if (service !== null) above = found ? `${head} ${endpoint}` : ''
+    if (!found) continue
+    const key = service === null ? `${above} ${endpoint}` : above
+    yield { key, service, address: found[1] ?? '', port: Number(found[2]), fields }
+  }
 }
 
-const numbersOf = (text: string): number[] =>
-  text
-    .trim()
-    .split(/\s+/)
-    .filter(word => /^\d+$/.test(word))
-    .map(Number)
+const numberOf = (text: string | undefined): number => Number(text) || 0
 
 /** The IPv4 addresses on an interface out of `ip -o -4 addr show dev lo`, without 127.0.0.0/8. */
 export const parseAddresses = (text: string): string[] =>
