@@ -6,6 +6,7 @@
 #   check <revision> <dialect>  has the programs of this machine look at it
 #   activate <revision>  makes it the one in force; nothing is reloaded
 #   reload               tells the programs; prints what the machine did before, since the last good revision
+#   sources              translates sources as what is in force says, when nothing does since the machine's start
 #   good                 what is in force has proved itself
 #   revert               goes back to the last good one, and reloads
 #   observe [brief]      prints what the machine does; brief: without its services
@@ -189,8 +190,21 @@ listens() {
   return 1
 }
 
+# Where NAT is to do what FULLNAT does, hosts are asked from addresses of this machine.
+load_sources() {
+  [ -f "$home/current/snat.rules" ] || return 0
+  exec 8>"$home/.sources"
+  flock 8
+  iptables-legacy-restore -w 10 --noflush <"$home/current/snat.rules"
+  iptables-legacy -w 10 -t nat -C POSTROUTING -j LAZARUS-LVS 2>/dev/null ||
+    iptables-legacy -w 10 -t nat -A POSTROUTING -j LAZARUS-LVS
+  tracking=$root/proc/sys/net/ipv4/vs/conntrack
+  [ ! -w "$tracking" ] || echo 1 >"$tracking"
+  exec 8>&-
+}
+
 mkdir -p -- "$home"
-if [ "${1-}" != observe ]; then
+if [ "${1-}" != observe ] && [ "${1-}" != sources ]; then
   exec 9>"$home/.lock"
   flock -w 60 9 || code=75 fail 'another action has been at work for a minute'
 fi
@@ -272,13 +286,7 @@ case ${1-} in
     # Routes first: a VIP that comes up is announced at once. What did not change is left alone.
     load_routing
     [ ! -f "$home/.cost" ] || tell_cost
-    if [ -f snat.rules ]; then
-      iptables-legacy-restore --noflush <snat.rules
-      iptables-legacy -t nat -C POSTROUTING -j LAZARUS-LVS 2>/dev/null ||
-        iptables-legacy -t nat -A POSTROUTING -j LAZARUS-LVS
-      tracking=$root/proc/sys/net/ipv4/vs/conntrack
-      [ ! -w "$tracking" ] || echo 1 >"$tracking"
-    fi
+    load_sources
     pid=$(cat "$root/run/keepalived.pid" 2>/dev/null) || pid=none
     # A number may have another owner by now. And before its first file, keepalived cannot run.
     if grep -qs keepalived "/proc/$pid/comm"; then
@@ -286,6 +294,9 @@ case ${1-} in
     else
       service keepalived start >&2 || fail 'keepalived does not run, and could not be started'
     fi
+    ;;
+  sources)
+    iptables-legacy -w 10 -t nat -C POSTROUTING -j LAZARUS-LVS 2>/dev/null || load_sources
     ;;
   good)
     [ -d "$home/current" ] || fail 'nothing is in force'

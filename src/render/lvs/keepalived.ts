@@ -17,6 +17,8 @@ type Dialect = ReturnType<typeof dialectOf>
 const MARKERS = '/run/lazarus/vip'
 /** What puts a VIP on lo, and takes it off again. */
 export const VIPCTL = '/usr/local/sbin/vipctl'
+/** Our program on a balancer. */
+const PROGRAM = '/usr/local/sbin/lazarus-lvs'
 
 /** The main file of a balancer: who it is, its local addresses, one include for each VIP. */
 export function renderMain(templates: LvsTemplates, cluster: Cluster, lb: Lb): string {
@@ -121,7 +123,8 @@ export function renderVipctl(templates: LvsTemplates, cluster: Cluster, lb: Lb):
 }
 
 const LO_MOVES = {
-  add: ['ip addr replace "$vip/32" dev lo'],
+  // After a start of the machine nothing translates sources, and keepalived is the first that needs it.
+  add: [`[ ! -x ${PROGRAM} ] || ${PROGRAM} sources`, 'ip addr replace "$vip/32" dev lo'],
   del: ['ip addr del "$vip/32" dev lo 2>/dev/null || [ -z "$(ip -o addr show dev lo to "$vip/32")" ]'],
 }
 
