@@ -1,18 +1,15 @@
 import { z } from 'zod'
-import type { RunRequest } from '../core/define-schedule.js'
 import { ospfKeyName } from '../jobs/cluster-files.js'
 import { clusterSchema, lbSchema } from '../render/lvs/cluster-schema.js'
 import { LABELS, worstOf } from '../render/lvs/diff.js'
 import { ospfKeySchema } from '../render/lvs/ospf.js'
 import { revertBalancer } from '../workflows/requests.js'
-import { begin, previewSteps, requireQueue } from './begin.js'
 import type { ApiDeps } from './deps.js'
 import { applyEdit, existing, findCluster, previewEdit } from './lvs-edit.js'
-import { type Reload, requireConfirm, requireFree } from './lvs-push.js'
+import { type Reload, requireConfirm } from './lvs-push.js'
+import { requireLb, startOn } from './lvs-runs.js'
 import { editPreview, ofCluster, stepsPreview } from './lvs-schemas.js'
-import { inTurn } from './lvs-turns.js'
-import { badField } from './problem.js'
-import { type Answer, type Call, defineRoute, dryRun } from './route.js'
+import { defineRoute, dryRun } from './route.js'
 import { started } from './views.js'
 
 const { policy } = clusterSchema.shape
@@ -90,28 +87,11 @@ export const lvsBalancerRoutes = [
     answer: { status: 202, text: 'started', schema: started },
     preview: stepsPreview,
     handle: call =>
-      startFor(call, revertBalancer({ cluster: call.params.name, lb: call.body.lb }), call.body.lb),
+      startOn(call, cluster =>
+        revertBalancer({ cluster: cluster.name, lb: requireLb(cluster, call.body.lb) }),
+      ),
   }),
 ]
-
-type LbCall = Pick<
-  Call<{ name: string }, { dryRun: boolean }, unknown>,
-  'deps' | 'caller' | 'runId' | 'params' | 'query'
->
-
-/** Starts a run on a cluster that nobody else holds; or says what it would do. Throws 404, 409, 422, 503. */
-function startFor(call: LbCall, request: RunRequest, lb?: string): Promise<Answer> {
-  const { deps, params, query } = call
-  return inTurn(async () => {
-    const { cluster } = await findCluster(deps, params.name)
-    if (lb !== undefined && !cluster.lbinfos.some(each => each.hostname === lb))
-      throw badField('body.lb', `there is no balancer ${lb} in the cluster`)
-    if (query.dryRun) return { status: 200, body: { dryRun: true, steps: previewSteps(deps, request) } }
-    await requireQueue(deps)
-    await requireFree(deps, params.name)
-    return begin(call, request)
-  })
-}
 
 /** Another key ends every adjacency until the router has it too: each balancer that serves loses its VIPs for so long. */
 async function effectOf({ ports }: ApiDeps, cluster: string, key: string): Promise<Reload> {

@@ -78,6 +78,17 @@ export async function previewEdit(deps: ApiDeps, edit: Edit) {
   }
 }
 
+/** What an edit would make of the newest document. Throws what would keep it from being written and pushed now. */
+export async function requireEdit(
+  deps: ApiDeps,
+  edit: Pick<Edit, 'cluster' | 'next' | 'way'>,
+): Promise<Cluster> {
+  const { after } = await planned(deps, edit)
+  const way = edit.way(after.cluster)
+  if (way !== null) requireConfirm(await reloadOf(deps, after, way.policy), way.confirm)
+  return after.cluster
+}
+
 /** Others may write between our look and our writing: then all of it is done again. */
 const TRIES = 5
 
@@ -113,7 +124,7 @@ const isSame = (a: Dressed, b: Dressed): boolean =>
 
 async function planned(
   deps: ApiDeps,
-  edit: Edit,
+  edit: Omit<Edit, 'note'>,
 ): Promise<{ before: ClusterDocument | null; after: Dressed }> {
   const before = await deps.ports.clusters.get(edit.cluster)
   try {

@@ -14,13 +14,11 @@ import {
   removeVips,
 } from '../render/lvs/edits.js'
 import { applyEdit, type Edit, type Edited, existing, previewEdit } from './lvs-edit.js'
+import { WATCH } from './lvs-push.js'
 import * as schemas from './lvs-schemas.js'
 import { succeeded } from './origin.js'
 import { given } from './paging.js'
 import { type Answer, type AnyRoute, defineRoute, dryRun } from './route.js'
-
-/** Seconds that a canary is looked at where nobody says so. */
-const WATCH = 30
 
 /** An edit goes to the balancers as its cluster says, unless it is told to stay here. */
 export const wayOf =

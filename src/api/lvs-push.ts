@@ -23,6 +23,9 @@ export interface Way {
   watch: number
 }
 
+/** Seconds to look at the first balancer where nobody says so. */
+export const WATCH = 30
+
 /** What a reload does to those who are connected: from what each balancer runs to this. */
 export interface Reload {
   policy: Policy
@@ -80,6 +83,9 @@ export function requireConfirm({ policy, changes, worst }: Reload, confirm: Labe
   )
 }
 
+/** Workflows with nothing to take back: their end changes nothing. */
+const GIVES_WAY = new Set(['cluster.sync', 'balancer.revert'])
+
 /** How long the end of a failed run is waited for, and how often it is looked for, milliseconds. */
 const PATIENCE = 5_000
 const LOOK = 50
@@ -93,7 +99,7 @@ export async function requireFree({ db, engine }: ApiDeps, cluster: string): Pro
   const holder = await holderOf(db, claim)
   if (holder === null) return
   const failed = holder.status === 'failed' && holder.direction === 'do'
-  if (!failed || holder.workflow !== 'cluster.sync') throw busy(cluster, holder.id, holder.status)
+  if (!failed || !GIVES_WAY.has(holder.workflow)) throw busy(cluster, holder.id, holder.status)
   await engine.cancel(holder.id).catch(error => {
     // It has ended meanwhile.
     if (!(error instanceof RunConflict)) throw error

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { clusterSchema, lbSchema, portSchema, vipSchema, wstypeSchema } from '../render/lvs/cluster-schema.js'
 import { LABELS } from '../render/lvs/diff.js'
+import { WATCH } from './lvs-push.js'
 import { cfgPush, originAnswer } from './origin.js'
 import { byName } from './route.js'
 
@@ -12,7 +13,7 @@ const confirm = z
   .default('safe')
   .describe('the worst that a reload may do: needed where balancers are reloaded')
 const policy = clusterSchema.shape.policy.describe('for this once; absent: what the cluster says')
-const watch = z.int().min(0).max(3600).default(30).describe('seconds to look at the first balancer')
+const watch = z.int().min(0).max(3600).default(WATCH).describe('seconds to look at the first balancer')
 const force = z
   .boolean()
   .default(false)
