@@ -33,6 +33,8 @@ sed "s|^$key -w .*|$line|" "$STAND_IN/ipvs" >"$STAND_IN/ipvs.new"
 mv "$STAND_IN/ipvs.new" "$STAND_IN/ipvs"
 `,
   vtysh: `#!/bin/sh
+[ ! -f "$STAND_IN/down" ] || exit 1
+[ "$*" != '-c show ip ospf' ] || exit 0
 [ ! -f "$STAND_IN/refuses" ] || { echo '% Unknown command'; exit 0; }
 for word; do [ "$word" = -c ] || echo "$word" >>"$STAND_IN/told"; done
 `,
@@ -220,6 +222,14 @@ describe('S4-4: the cost of a balancer', () => {
     inForce(REVISION, { 'frr.conf': FRR })
     writeFileSync(at('refuses'), '')
     expect(run(raiseCost())).toMatchObject({ status: 1, stderr: expect.stringContaining('Unknown command') })
+  })
+
+  test('one that does not run cannot be told to be dear; the end of that it reads when it starts', () => {
+    inForce(REVISION, { 'frr.conf': FRR })
+    writeFileSync(at('down'), '')
+    expect(run(raiseCost()).status).toBe(1)
+    expect(run(resetCost())).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(read('etc/frr/frr.conf')).toBe(FRR)
   })
 
   test('before anything is in force there is nothing to make dear', () => {

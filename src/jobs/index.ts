@@ -15,10 +15,16 @@ import { edgeDeploy } from './edge-deploy.js'
 import { edgeRemove } from './edge-remove.js'
 import { lbActivate } from './lb-activate.js'
 import { lbCheck } from './lb-check.js'
+import { lbDrain } from './lb-drain.js'
+import { lbQuiesce } from './lb-quiesce.js'
 import { lbReload } from './lb-reload.js'
+import { lbRestore } from './lb-restore.js'
 import { lbRevert } from './lb-revert.js'
 import { lbStage } from './lb-stage.js'
+import { lbStill } from './lb-still.js'
+import { lbUndrain } from './lb-undrain.js'
 import { lbVerify } from './lb-verify.js'
+import { lbWait } from './lb-wait.js'
 import { machineBuy } from './machine-buy.js'
 import { machineDestroy } from './machine-destroy.js'
 import { nodeCreate } from './node-create.js'
@@ -72,4 +78,10 @@ export const jobs: readonly AnyJob[] = [
   lbReload,
   lbVerify,
   lbRevert,
+  lbQuiesce,
+  lbWait,
+  lbRestore,
+  lbDrain,
+  lbStill,
+  lbUndrain,
 ]

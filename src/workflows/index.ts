@@ -1,4 +1,5 @@
 import type { AnyWorkflow } from '../core/define-workflow.js'
+import { balancerDrain, balancerUndrain } from './balancer-drain.js'
 import { balancerPublish, balancerStage, balancerSwitch } from './balancer-push.js'
 import { balancerRevert } from './balancer-revert.js'
 import { certificateRenew } from './certificate-renew.js'
@@ -13,6 +14,8 @@ import { nodeRetire } from './node-retire.js'
 import { orphanParts, orphansRemove } from './orphans-remove.js'
 import { poolScaleIn, poolScaleOut } from './pool-scale.js'
 import { serviceApply, serviceRollout } from './service-rollout.js'
+import { vipDrain } from './vip-drain.js'
+import { balancerQuiesce, balancerRestore, wsDrain, wsRestore } from './ws-drain.js'
 
 /** Every workflow there is. What is not in this list cannot be started. */
 export const workflows: readonly AnyWorkflow[] = [
@@ -37,4 +40,11 @@ export const workflows: readonly AnyWorkflow[] = [
   balancerPublish,
   balancerSwitch,
   balancerRevert,
+  wsDrain,
+  wsRestore,
+  vipDrain,
+  balancerQuiesce,
+  balancerRestore,
+  balancerDrain,
+  balancerUndrain,
 ]

@@ -3,6 +3,7 @@ import type { RunRequest } from '../core/define-schedule.js'
 import type { AnyWorkflow } from '../core/define-workflow.js'
 import type { BalancerRecord } from '../ports/clusters.js'
 import type { Label } from '../render/lvs/diff.js'
+import { balancerDrain, balancerUndrain } from './balancer-drain.js'
 import { balancerRevert } from './balancer-revert.js'
 import { certificateRenew } from './certificate-renew.js'
 import type { clusterChange } from './cluster-change.js'
@@ -16,6 +17,8 @@ import type { Orphans } from './orphans.js'
 import { orphansRemove } from './orphans-remove.js'
 import { poolScaleIn, poolScaleOut } from './pool-scale.js'
 import { serviceRollout } from './service-rollout.js'
+import { vipDrain } from './vip-drain.js'
+import { wsDrain, wsRestore } from './ws-drain.js'
 
 /** A pool, as far as raising a node needs it. */
 interface Template {
@@ -230,6 +233,94 @@ export const syncCluster = (plan: SyncPlan): RunRequest =>
 /** Takes a balancer back to the last revision that proved itself. */
 export const revertBalancer = (target: InputOf<typeof balancerRevert>): RunRequest =>
   request(balancerRevert, target, [clusterClaim(target.cluster)], null)
+
+/** Which hosts are drained, and what then. */
+export interface DrainPlan {
+  cluster: string
+  /** The balancers of the cluster. */
+  lbs: readonly string[]
+  /** At least one; of a host that is behind several, all that it leaves. */
+  vips: readonly string[]
+  /** How many seconds connections may take to end. */
+  patience?: number | undefined
+  /** How the cluster without them goes to its balancers afterwards; absent: they stay in it. */
+  remove?: Omit<SyncPlan, 'cluster' | 'lbs'> | undefined
+}
+
+/** Takes hosts out of VIPs without a connection lost; never the last host of a VIP. */
+export function drainHosts(plan: DrainPlan & { wss: readonly string[] }): RunRequest {
+  const { cluster, vips, wss } = plan
+  const vip2ws = vips.map(vip => ({ vip, wss: [...wss] }))
+  const note = `without ${wss.join(', ')}, drained`
+  return request(
+    wsDrain,
+    {
+      ...{ cluster, targets: drainTargets(plan, wss) },
+      remove: removal(plan, { kind: 'removeHosts', vip2ws }, 'rs-flap', note),
+    },
+    [clusterClaim(cluster)],
+    null,
+  )
+}
+
+/** Has VIPs take no new connections at all. */
+export function drainVips(plan: DrainPlan): RunRequest {
+  const { cluster, vips } = plan
+  const edit = { kind: 'removeVips' as const, vips: [...vips] }
+  return request(
+    vipDrain,
+    {
+      ...{ cluster, targets: drainTargets(plan, null) },
+      remove: removal(plan, edit, 'vip-withdrawal', `without ${vips.join(', ')}, drained`),
+    },
+    [clusterClaim(cluster)],
+    null,
+  )
+}
+
+/** Gives drained hosts (`wss` null: all of the VIPs) their weights back. */
+export const restoreHosts = (plan: DrainPlan & { wss: readonly string[] | null }): RunRequest =>
+  request(
+    wsRestore,
+    {
+      cluster: plan.cluster,
+      targets: plan.lbs.map(lb => ({
+        ...{ cluster: plan.cluster, lb, vips: [...plan.vips], wss: plan.wss && [...plan.wss] },
+      })),
+    },
+    [clusterClaim(plan.cluster)],
+    null,
+  )
+
+/** Sends the traffic of a balancer to the others of its cluster. */
+export const drainBalancer = (balancer: InputOf<typeof balancerDrain>): RunRequest =>
+  request(balancerDrain, balancer, [clusterClaim(balancer.cluster)], null)
+
+/** Ends that. */
+export const undrainBalancer = (balancer: InputOf<typeof balancerUndrain>): RunRequest =>
+  request(balancerUndrain, balancer, [clusterClaim(balancer.cluster)], null)
+
+const drainTargets = ({ cluster, lbs, vips, patience }: DrainPlan, wss: readonly string[] | null) =>
+  lbs.map(lb => ({
+    ...{ cluster, lb, vips: [...vips], wss: wss && [...wss] },
+    ...(patience !== undefined && { patience }),
+  }))
+
+/** What is drained has no connections to lose: its going is agreed to, unless less was said. */
+const removal = (
+  { cluster, lbs, remove }: DrainPlan,
+  edit: ClusterChange['edit'],
+  confirm: Label,
+  note: string,
+): ClusterChange[] =>
+  remove === undefined
+    ? []
+    : [
+        {
+          ...syncInput({ ...remove, confirm: remove.confirm ?? confirm, cluster, lbs }),
+          ...{ edit, note: note.slice(0, 200) },
+        },
+      ]
 
 /** The list, unless it is empty: a run that has nothing to do with clusters does not speak of them. */
 const some = <T extends Record<string, readonly unknown[]>>(list: T): Partial<T> =>

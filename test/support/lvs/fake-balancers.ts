@@ -18,6 +18,14 @@ export interface FakeBalancer {
   /** Revisions under which nothing comes up. */
   broken: Set<string>
   neighbours: string[]
+  /** `<vip> <address>` of hosts whose weight was taken away. */
+  quiet: Set<string>
+  /** Connections that each host has in each service, by its address. */
+  open: Map<string, number>
+  /** Bytes from clients to each service. */
+  inBytes: number
+  /** What it was told that its VIPs cost. */
+  cost: string
   /** What an action answers instead of doing anything. */
   refusals: Map<string, Partial<ExecResult>>
   /** Actions whose next answer is lost, after they took effect. */
@@ -37,6 +45,7 @@ export function fakeBalancers(world: World, cluster: Cluster): Map<string, FakeB
       ...{ revisions: new Map(), part: null, current: null, good: null, before: null, running: null },
       ...{ away: false, dead: new Set(), broken: new Set(), neighbours: ['10.0.0.1'], refusals: new Map() },
       ...{ unheard: new Set<string>() },
+      ...{ quiet: new Set(), open: new Map(), inBytes: 0, cost: 'default' },
       ...{ calls: [], sent: [] },
     }
     byAddress.set(internalip, made)
@@ -55,7 +64,8 @@ export function fakeBalancers(world: World, cluster: Cluster): Map<string, FakeB
     balancer.calls.push([action, ...args.map(word => word.slice(0, 8))].join(' '))
     const refusal = balancer.refusals.get(action)
     if (refusal) return { code: 1, stdout: '', stderr: '', ...refusal }
-    const answer = actions(balancer, action, args[0] ?? '', options?.stdin ?? '')
+    const answer =
+      drains(balancer, action, args) ?? actions(balancer, action, args[0] ?? '', options?.stdin ?? '')
     if (balancer.unheard.delete(action)) throw lost()
     return { code: 0, stdout: '', stderr: '', ...answer }
   }
@@ -68,6 +78,18 @@ export function fakeBalancers(world: World, cluster: Cluster): Map<string, FakeB
     }
   }
   return byName
+}
+
+function drains(
+  balancer: FakeBalancer,
+  action: string,
+  [first = '', ...addresses]: string[],
+): Partial<ExecResult> | null {
+  if (action === 'cost') balancer.cost = first
+  else if (action === 'quiesce') for (const each of addresses) balancer.quiet.add(`${first} ${each}`)
+  else if (action === 'restore') for (const each of addresses) balancer.quiet.delete(`${first} ${each}`)
+  else return null
+  return {}
 }
 
 function actions(
@@ -127,12 +149,17 @@ function observation(balancer: FakeBalancer, brief: boolean): string {
   const services = files.flatMap(([path, text]) => (path.startsWith('keepalived/') ? servicesIn(text) : []))
   const up = running !== null && !broken.has(running)
   const vips = new Set(services.map(each => each.vip).filter(vip => up && !dead.has(vip)))
+  const hostLine = (vip: string, host: string) => {
+    const [address = ''] = host.split(':')
+    const weight = up && !dead.has(vip) && !balancer.quiet.has(`${vip} ${address}`) ? 100 : 0
+    return `  -> ${host} Masq ${weight} ${balancer.open.get(address) ?? 0} 0\n`
+  }
   const listing = services.map(
-    ({ vip, port, hosts }) =>
-      `TCP  ${vip}:${port} wrr\n${hosts.map(host => `  -> ${host} Masq ${up && !dead.has(vip) ? 100 : 0} 0 0\n`).join('')}`,
+    ({ vip, port, hosts }) => `TCP  ${vip}:${port} wrr\n${hosts.map(host => hostLine(vip, host)).join('')}`,
   )
+  const stats = services.map(({ vip, port }) => `TCP  ${vip}:${port} 0 0 0 ${balancer.inBytes} 0\n`)
   return [
-    ...(brief ? [] : [`== listing\n${listing.join('')}== stats\n`]),
+    ...(brief ? [] : [`== listing\n${listing.join('')}== stats\n${stats.join('')}`]),
     `== current\n${balancer.current ?? ''}\n== good\n${balancer.good ?? ''}\n== addresses\n`,
     ...[...vips].map(vip => `1: lo    inet ${vip}/32 scope global lo\n`),
     '== neighbours\n',
