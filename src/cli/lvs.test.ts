@@ -157,6 +157,7 @@ describe('what is asked for', () => {
   test.each([
     ['drain', 'hy'],
     ['drain', 'hy', '--ws', 'a', '--vip', VIP],
+    ['undrain', 'hy'],
     ['set-port', 'hy', VIP, '80'],
     ['add-port', 'hy', VIP, '80-90'],
     ['remove-port', 'hy', VIP, 'all'],
@@ -166,6 +167,27 @@ describe('what is asked for', () => {
     const { run, seen } = await api({})
     expect((await run(...argv.filter(word => word !== undefined))).code).toBe(2)
     expect(seen).toEqual([])
+  })
+
+  test('drains say what, and a dry run its steps', async () => {
+    const step = { job: 'lb.quiesce', target: 'lb-1', summary: 'Has hosts take no new connections.' }
+    const path = '/api/v1/lvs/hy/drain'
+    const { run, seen } = await api(
+      {},
+      {
+        [`POST ${path}?dryRun=true`]: { json: { dryRun: true, steps: [step] } },
+        [`POST ${path}`]: { status: 202, json: { run: 'r2' } },
+        'POST /api/v1/lvs/hy/undrain': { status: 202, json: { run: 'r3' } },
+      },
+    )
+    expect((await run('drain', 'hy', '--ws', 'a', '--dry-run')).stdout).toContain('lb.quiesce')
+    const drained = await run('drain', 'hy', '--ws', 'a', '--remove', '--patience', '9')
+    expect(drained.stdout).toContain('lazarus runs watch r2')
+    expect((await run('undrain', 'hy', '--lb', 'lb-1')).code).toBe(0)
+    expect(seen.slice(1).map(each => each.body)).toEqual([
+      { ws: 'a', remove: true, patience: 9 },
+      { lb: 'lb-1' },
+    ])
   })
 
   test('create and add-lb read files', async () => {

@@ -2,12 +2,13 @@ import type { Command } from 'commander'
 import { Argument, Option } from 'commander'
 import { z } from 'zod'
 import { LABELS, type Label } from '../../render/lvs/diff.js'
-import { lvsPreview } from '../answers.js'
+import { lvsPreview, preview } from '../answers.js'
 import { type Cli, type Context, integer, named, remote, startRun } from '../command.js'
 import { usage } from '../exit.js'
 import { readText } from '../files.js'
 import { diffLines } from '../lvs-diff.js'
 import { makeChange, type PushOptions, requireConsent, withConsent } from '../lvs-push.js'
+import { table } from '../output.js'
 
 const POLICIES = ['manual', 'canary', 'rolling']
 
@@ -52,48 +53,73 @@ function addPushes(lvs: Command, cli: Cli): void {
     const path = `${named('lvs', name)}/rollback`
     return makeChange(context, { method: 'POST', path, body: { version, policy, force, watch } })
   })
-  const revert = lvs
-    .command('revert <cluster> <lb>')
-    .description('make one balancer run what it ran last that proved itself')
-    .option('--wait', WAIT)
-  remote<{ wait?: boolean }>(cli, revert, (context, name = '', lb = '') =>
-    startRun(context, 'POST', `${named('lvs', name)}/revert`, { lb }),
+  const revert = withSteps(lvs.command('revert <cluster> <lb>')).description(
+    'make one balancer run what it ran last that proved itself',
+  )
+  remote<StepOptions>(cli, revert, (context, name = '', lb = '') =>
+    startSteps(context, `${named('lvs', name)}/revert`, { lb }),
   )
 }
 
-const WAIT = 'stay until it is done and show how it goes'
+interface StepOptions {
+  dryRun?: boolean
+  wait?: boolean
+}
 
-interface DrainOptions {
+const withSteps = (command: Command): Command =>
+  command
+    .option('--dry-run', 'only say what would be done')
+    .option('--wait', 'stay until it is done and show how it goes')
+
+/** Starts what needs no consent; with `--dry-run` prints its steps. */
+async function startSteps(context: Context<StepOptions>, path: string, body: object): Promise<void> {
+  if (!context.options.dryRun) return startRun(context, 'POST', path, body)
+  const found = await context.api.send('POST', path, steps, { body, query: { dryRun: true } })
+  const rows = found.steps.map(({ target, job, summary }) => ({ target, job, 'what it does': summary }))
+  context.output.result(found, `${table(rows, 'nothing to do')}\nNothing has been done.`)
+}
+
+const steps = preview.pick({ steps: true })
+
+interface DrainOptions extends StepOptions {
   ws?: string
   vip?: string
   lb?: string
   remove?: boolean
   patience?: number
-  wait?: boolean
+  confirm?: Label
+}
+
+const withSubject = (command: Command): Command =>
+  withSteps(
+    command
+      .option('--ws <host>', 'a host, behind every VIP')
+      .option('--vip <vip>', 'a VIP, with all of its hosts')
+      .option('--lb <lb>', 'a whole balancer: its routers prefer others'),
+  )
+
+/** Throws `CliError` unless one thing is named. */
+function subjectOf({ ws, vip, lb }: DrainOptions) {
+  if ([ws, vip, lb].filter(each => each !== undefined).length === 1) return { ws, vip, lb }
+  throw usage('say one of --ws, --vip and --lb')
 }
 
 function addDrains(lvs: Command, cli: Cli): void {
-  const drain = lvs
-    .command('drain <cluster>')
+  const drain = withSubject(lvs.command('drain <cluster>'))
     .description('take no new connections, and wait for those there are')
-    .option('--ws <host>', 'a host, behind every VIP')
-    .option('--vip <vip>', 'a VIP')
-    .option('--lb <lb>', 'a whole balancer: its routers prefer others')
-    .option('--remove', 'then take it out of the cluster')
+    .option('--remove', 'a host or VIP is then taken out of the cluster')
     .option('--patience <seconds>', 'how long connections may take to end', integer)
-    .option('--wait', WAIT)
-  remote<DrainOptions>(cli, drain, (context: Context<DrainOptions>, name = '') => {
-    const { ws, vip, lb, remove, patience } = context.options
-    if ([ws, vip, lb].filter(each => each !== undefined).length !== 1)
-      throw usage('say one of --ws, --vip and --lb')
-    return startRun(context, 'POST', `${named('lvs', name)}/drain`, { ws, vip, lb, remove, patience })
+    .addOption(new Option('--confirm <label>', 'for its going, if that is not enough').choices(LABELS))
+  remote<DrainOptions>(cli, drain, (context, name = '') => {
+    const { remove, patience, confirm } = context.options
+    const body = { ...subjectOf(context.options), remove, patience, confirm }
+    return startSteps(context, `${named('lvs', name)}/drain`, body)
   })
-  const undrain = lvs
-    .command('undrain <cluster> <lb>')
-    .description('let routers send to a balancer again')
-    .option('--wait', WAIT)
-  remote<{ wait?: boolean }>(cli, undrain, (context, name = '', lb = '') =>
-    startRun(context, 'POST', `${named('lvs', name)}/undrain`, { lb }),
+  const undrain = withSubject(lvs.command('undrain <cluster>')).description(
+    'let what was drained take new connections again',
+  )
+  remote<DrainOptions>(cli, undrain, (context, name = '') =>
+    startSteps(context, `${named('lvs', name)}/undrain`, subjectOf(context.options)),
   )
 }
 
