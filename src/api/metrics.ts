@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Db } from '../store/client.js'
 import { type Counts, countAll, countEdges, type EdgeFigures } from '../store/counts.js'
 import { CHECK_NAMES, type Check } from '../store/denials.js'
+import { addBalancerGauges } from './lvs-metrics.js'
 
 /** Beats since the start: plain numbers, so that the hot path pays one addition. */
 export interface BeatCounts {
@@ -41,6 +42,7 @@ export function createMetrics(db: Db): Metrics {
   const edges = addEdgeCounters(registry)
   addFleetGauges(registry, db)
   addEdgeGauges(registry, db)
+  addBalancerGauges(registry, db, readOnce)
   new Counter({
     name: 'lazarus_heartbeats_total',
     help: 'Heartbeats by outcome.',
