@@ -3,7 +3,7 @@ import type { ClusterDocument } from '../ports/clusters.js'
 import { desertedBy, standing } from '../render/lvs/members.js'
 import { vipTroubles } from '../render/lvs/pool-vips.js'
 import type { PoolView } from '../store/pools.js'
-import { type ClusterChange, joinsOf, leavesOf } from '../workflows/memberships.js'
+import { type ClusterChange, joinsOf, type Leave, leavesOf } from '../workflows/memberships.js'
 import type { ApiDeps } from './deps.js'
 import { reloadOf } from './lvs-push.js'
 import { invalid } from './mount.js'
@@ -52,7 +52,12 @@ export function joinsFor(
 }
 
 /** What takes nodes from behind VIPs, in a run. Throws 409 where that cannot be, or is not ours to do. */
-export async function leavesFor(deps: Deps, hosts: readonly string[], run: string): Promise<ClusterChange[]> {
+export async function leavesFor(
+  deps: Deps,
+  hosts: readonly string[],
+  run: string,
+  patience: number | undefined,
+): Promise<Leave[]> {
   const documents = await deps.ports.clusters.all()
   const members = standing(
     documents.map(each => each.cluster),
@@ -77,7 +82,7 @@ export async function leavesFor(deps: Deps, hosts: readonly string[], run: strin
     deps,
     documents.filter(each => names.has(each.cluster.name)),
   )
-  return leavesOf(deps.ports.clusters, hosts, `leave-${run}`)
+  return leavesOf(deps.ports.clusters, hosts, `leave-${run}`, patience)
 }
 
 async function troublesOf({ ports }: Deps, vips: readonly string[]) {

@@ -105,7 +105,7 @@ export const nodeRoutes = [
     answer: running,
     handle: async call => {
       const node = await findNode(call.deps, call.params.name)
-      const leaves = await leavesFor(call.deps, [node.fqdn], call.runId)
+      const leaves = await leavesFor(call.deps, [node.fqdn], call.runId, call.query.patience)
       return begin(call, retire(node, call.query.patience, leaves))
     },
   }),

@@ -150,8 +150,14 @@ describe('S4-2: runs of a pool of role ws', () => {
     const leave = (wss: string[], run: string) => ({
       leaves: [
         {
-          ...{ cluster: NAME, change: `leave-${run}`, confirm: 'rs-flap' },
-          edit: { kind: 'removeHosts', vip2ws: [{ vip: VIP, wss }] },
+          cluster: NAME,
+          targets: [{ lb: 'sa-extlbtest0-bgp0.hy01', vips: [VIP], wss }],
+          remove: [
+            {
+              ...{ cluster: NAME, change: `leave-${run}`, confirm: 'rs-flap' },
+              edit: { kind: 'removeHosts', vip2ws: [{ vip: VIP, wss }] },
+            },
+          ],
         },
       ],
     })

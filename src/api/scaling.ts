@@ -99,6 +99,7 @@ export const scalingRoutes = [
         deps,
         nodes.map(node => node.fqdn),
         call.runId,
+        body.patience,
       )
       const request = scaleIn(pool.name, nodes, body.patience, leaves)
       if (query.dryRun) return { status: 200, body: previewIn(deps, nodes, request) }

@@ -166,8 +166,11 @@ describe('S4-2: nodes behind VIPs that go', () => {
     const leaves = await leavesOf(book(), [fqdn('web-1'), fqdn('web-2')], 'leave-r1')
     const request = scaleIn('web', [node('web-1'), node('web-2')], undefined, leaves)
     const { steps } = plan(request)
+    expect(steps.find(step => step.path === 'leaves.inner.remove.inner.edit')?.after).toEqual(
+      ['lb1.hy01', 'lb2.hy01'].map(lb => `leaves.inner.balancers.${lb}.wait`),
+    )
     for (const path of ['nodes.web-1.drain', 'nodes.web-2.dns'])
-      expect(steps.find(step => step.path === path)?.after).toEqual(['leaves.inner.sync.settle'])
+      expect(steps.find(step => step.path === path)?.after).toEqual(['leaves.inner.remove.inner.sync.settle'])
     expect((await run(request)).failed).toBeNull()
     expect(await behind(ONE)).toEqual(['apps-1.hy01'])
     expect(served('lb1.hy01', TWO)).toEqual([clusterHosts().get('apps-2.hy01')])
@@ -213,7 +216,7 @@ describe('S4-2: nodes behind VIPs that go', () => {
     const [leave] = leaves
     if (!leave) throw new Error('nothing leaves')
     expect(
-      (await runPlan(planRun(registry.workflow('cluster.change'), leave), push.world, meanwhile)).failed,
+      (await runPlan(planRun(registry.workflow('ws.drain'), leave), push.world, meanwhile)).failed,
     ).toBeNull()
     expect(await behind(ONE)).toEqual([fqdn('web-1')])
     const [move] = await movesOf(book(), await book().all(), node('web-1'))

@@ -5,9 +5,12 @@ import type { Label } from '../render/lvs/diff.js'
 import { joining, type Members, standing } from '../render/lvs/members.js'
 import type { clusterChange } from './cluster-change.js'
 import { switchOrder, syncInput } from './requests.js'
+import type { wsDrain } from './ws-drain.js'
 
 /** What a run about nodes does to a cluster that they stand in. */
 export type ClusterChange = InputOf<typeof clusterChange>
+/** The same where connections are waited for first. */
+export type Leave = InputOf<typeof wsDrain>
 type Book = Pick<ClusterBook, 'all' | 'balancers'>
 
 /** Puts hosts behind VIPs, by cluster. `change` names what is done, and must be new. */
@@ -26,17 +29,31 @@ export async function joinsOf(
   )
 }
 
-/** Takes hosts from wherever they stand; none where they stand nowhere. */
+/**
+ * Takes hosts from wherever they stand, when their connections have ended or `patience` (seconds) is over; nothing
+ * where they stand nowhere.
+ */
 export async function leavesOf(
   book: Book,
   hosts: readonly string[],
   change: string,
-): Promise<ClusterChange[]> {
+  patience?: number,
+): Promise<Leave[]> {
   const members = standing(await clustersIn(book), hosts)
   return Promise.all(
-    members.map(({ cluster, vip2ws }) =>
-      part(book, cluster, { change, edit: { kind: 'removeHosts', vip2ws }, confirm: 'rs-flap' }),
-    ),
+    members.map(async ({ cluster, vip2ws }) => {
+      const edit = { kind: 'removeHosts' as const, vip2ws }
+      const remove = await part(book, cluster, { change, edit, confirm: 'rs-flap' })
+      const leaving = {
+        vips: vip2ws.map(each => each.vip),
+        wss: [...new Set(vip2ws.flatMap(each => each.wss))],
+      }
+      const targets = remove.all.map(({ lb }) => ({
+        ...{ cluster: cluster.name, lb, ...leaving },
+        ...(patience !== undefined && { patience }),
+      }))
+      return { cluster: cluster.name, targets, remove: [remove] }
+    }),
   )
 }
 

@@ -6,8 +6,8 @@ import { edgeRemove } from '../jobs/edge-remove.js'
 import { nodeDeregister } from '../jobs/node-deregister.js'
 import { nodeDrain } from '../jobs/node-drain.js'
 import { nodeRemove } from '../jobs/node-remove.js'
-import { clusterChange } from './cluster-change.js'
 import { place } from './fields.js'
+import { wsDrain } from './ws-drain.js'
 
 export const nodeRelease = defineWorkflow({
   name: 'node.release',
@@ -16,10 +16,10 @@ export const nodeRelease = defineWorkflow({
   input: placeSchema.extend({
     patience: nodeDrain.input.shape.patience,
     /** One for each cluster that has it behind its VIPs. */
-    leaves: z.array(clusterChange.input).default([]),
+    leaves: z.array(wsDrain.input).default([]),
   }),
 })
-  .each('leaves', clusterChange, 'leaves', ({ cluster }) => cluster)
+  .each('leaves', wsDrain, 'leaves', ({ cluster }) => cluster)
   .step('drain', nodeDrain, ({ input }) => ({ node: input.node, patience: input.patience }), {
     after: ['leaves'],
   })

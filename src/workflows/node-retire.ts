@@ -6,8 +6,8 @@ import { machineDestroy } from '../jobs/machine-destroy.js'
 import { nodeDeregister } from '../jobs/node-deregister.js'
 import { nodeDrain } from '../jobs/node-drain.js'
 import { nodeRemove } from '../jobs/node-remove.js'
-import { clusterChange } from './cluster-change.js'
 import { place } from './fields.js'
+import { wsDrain } from './ws-drain.js'
 
 // Balancers and then the name let it go first, so that nobody new arrives while those who are there are given time to
 // leave.
@@ -17,10 +17,10 @@ export const nodeRetire = defineWorkflow({
   input: seatSchema.extend({
     patience: nodeDrain.input.shape.patience,
     /** One for each cluster that has it behind its VIPs. */
-    leaves: z.array(clusterChange.input).default([]),
+    leaves: z.array(wsDrain.input).default([]),
   }),
 })
-  .each('leaves', clusterChange, 'leaves', ({ cluster }) => cluster)
+  .each('leaves', wsDrain, 'leaves', ({ cluster }) => cluster)
   .step('drain', nodeDrain, ({ input }) => ({ node: input.node, patience: input.patience }), {
     after: ['leaves'],
   })

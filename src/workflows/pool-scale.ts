@@ -5,6 +5,7 @@ import { clusterChange } from './cluster-change.js'
 import { nodeProvision } from './node-provision.js'
 import { nodeRelease } from './node-release.js'
 import { nodeRetire } from './node-retire.js'
+import { wsDrain } from './ws-drain.js'
 
 export const poolScaleOut = defineWorkflow({
   name: 'pool.scale-out',
@@ -28,10 +29,10 @@ export const poolScaleIn = defineWorkflow({
     nodes: z.array(nodeRetire.input).max(1000),
     adopted: z.array(nodeRelease.input).max(1000),
     /** One for each cluster that has some of them behind its VIPs. */
-    leaves: z.array(clusterChange.input).default([]),
+    leaves: z.array(wsDrain.input).default([]),
   }),
 })
-  .each('leaves', clusterChange, 'leaves', ({ cluster }) => cluster)
+  .each('leaves', wsDrain, 'leaves', ({ cluster }) => cluster)
   .each('nodes', nodeRetire, 'nodes', ({ node }) => node, { after: ['leaves'] })
   .each('adopted', nodeRelease, 'adopted', ({ node }) => node, { after: ['leaves'] })
   .build()

@@ -35,6 +35,7 @@ interface KnownNode {
 }
 type Offers = readonly { type: string; location: string }[]
 type ClusterChange = InputOf<typeof clusterChange>
+type Leave = InputOf<typeof wsDrain>
 
 /** A run of `workflow`, its input checked by the compiler. Whoever starts a run builds it with the functions below. */
 const request = <W extends AnyWorkflow>(
@@ -69,7 +70,7 @@ export function scaleIn(
   pool: string,
   nodes: readonly KnownNode[],
   patience?: number,
-  leaves: ClusterChange[] = [],
+  leaves: Leave[] = [],
 ): RunRequest {
   const wait = patience === undefined ? {} : { patience }
   const input = {
@@ -82,7 +83,7 @@ export function scaleIn(
 }
 
 /** Retires one node; an adopted one is given back. `leaves` as in {@link scaleIn}. */
-export function retire(node: KnownNode, patience?: number, leaves: ClusterChange[] = []): RunRequest {
+export function retire(node: KnownNode, patience?: number, leaves: Leave[] = []): RunRequest {
   const wait = { ...(patience !== undefined && { patience }), ...some({ leaves }) }
   return node.adopted
     ? request(nodeRelease, { ...placeOf(node), ...wait }, [node.name], node.pool)
