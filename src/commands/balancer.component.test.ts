@@ -15,6 +15,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { tempDir } from '../../test/support/temp.js'
+import { until } from '../../test/support/wait.js'
 import { readable } from '../jobs/balancer-host.js'
 import { readObservation } from '../render/lvs/observe.js'
 
@@ -206,6 +207,42 @@ describe('S4-4: revisions on a balancer', () => {
     expect(readObservation(run(['reload']).stdout).addresses).toEqual(['198.18.100.1'])
     run(['good'])
     expect(readObservation(run(['reload']).stdout)).toMatchObject({ good: one, addresses: [] })
+  })
+
+  test('nobody calls it well in time: it goes back by itself', async () => {
+    program('service', '')
+    stage(one, files('one'))
+    run(['activate', one])
+    run(['good'])
+    stage(two, files('two'))
+    run(['activate', two])
+    expect(run(['reload', '0']).status).toBe(0)
+    const starts = () => readFileSync(path.join(root, 'calls'), 'utf8').split('service keepalived start')
+    await until(() => starts().length === 3)
+    expect(readlinkSync(home('current'))).toBe(one)
+    expect(inForce()).toBe('! one\n')
+  })
+
+  test('what proved itself in time stays, and so does what nobody has a better one for', async () => {
+    // It sleeps as long as nobody writes into the pipe.
+    program('sleep', 'cat "$LAZARUS_ROOT/pipe"; touch "$LAZARUS_ROOT/slept"')
+    spawnSync('mkfifo', [path.join(root, 'pipe')])
+    program('service', '')
+    stage(one, files('one'))
+    run(['activate', one])
+    expect(run(['reload', '300']).status).toBe(0)
+    expect(existsSync(home('.armed'))).toBe(false)
+    run(['good'])
+    stage(two, files('two'))
+    run(['activate', two])
+    expect(run(['reload', '300']).status).toBe(0)
+    expect(existsSync(home('.armed'))).toBe(true)
+    run(['good'])
+    writeFileSync(path.join(root, 'pipe'), '')
+    await until(() => existsSync(path.join(root, 'slept')))
+    // It asks for the lock, and finds that it is not wanted.
+    expect(run(['prune', '5']).status).toBe(0)
+    expect(readlinkSync(home('current'))).toBe(two)
   })
 
   test('a balancer that has never run keepalived has it started with its first revision', () => {

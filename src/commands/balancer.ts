@@ -26,9 +26,13 @@ export const checkRevision = (revision: string, dialect: string): Argv => [
 export const activateRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'activate', revision]
 /**
  * Makes the programs read what is in force; prints, for `readObservation`, what the balancer did before, which is
- * before the first reload since the last good revision.
+ * before the first reload since the last good revision. After `grace` seconds without `markGood` the balancer goes
+ * back to its last good revision by itself.
  */
-export const reloadBalancer = (): Argv => [BALANCER_PROGRAM, 'reload']
+export const reloadBalancer = (grace?: number): Argv => [
+  ...[BALANCER_PROGRAM, 'reload'],
+  ...(grace === undefined ? [] : [String(grace)]),
+]
 /** Notes that what is in force has proved itself. */
 export const markGood = (): Argv => [BALANCER_PROGRAM, 'good']
 /** Goes back to what proved itself last, and reloads. */

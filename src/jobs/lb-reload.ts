@@ -8,6 +8,9 @@ import { announcedBy, short } from '../render/lvs/drift.js'
 import { act, balancerHost, balancerTarget, lbOf, observe, readable, wordsOf } from './balancer-host.js'
 import { documentOf, revisionOf } from './cluster-files.js'
 
+/** Seconds after which a balancer that nobody has called well goes back by itself: nobody may be able to reach it. */
+const GRACE = 300
+
 const input = balancerTarget.extend({
   /** Also where no other balancer announces what this one does. */
   force: z.boolean().default(false),
@@ -59,7 +62,7 @@ export const lbReload = defineJob({
     const host = await balancerHost(ctx.ports, lb, ctx.signal)
     await requireOthers(ctx, document, record, host)
     await clusters.note(lb.hostname, { reloading: true, error: null })
-    const result = await act(ctx, host, reloadBalancer(), { timeout: 120_000 })
+    const result = await act(ctx, host, reloadBalancer(GRACE), { timeout: 120_000 })
     const at = clock.now().toISOString()
     const { addresses, neighbours } = readable(result.stdout)
     // The next step takes it back.

@@ -5,7 +5,9 @@
 #   finish <revision>    reads the digests that it must have; what is more is removed; then it is a revision
 #   check <revision> <dialect>  has the programs of this machine look at it
 #   activate <revision>  makes it the one in force; nothing is reloaded
-#   reload               tells the programs; prints what the machine did before, since the last good revision
+#   reload [seconds]     tells the programs; prints what the machine did before, since the last good revision. With
+#                        a number it goes back by itself when nothing has proved itself until then: a machine that
+#                        nobody reaches any more cannot be told to
 #   sources              translates sources as what is in force says, when nothing does since the machine's start
 #   good                 what is in force has proved itself
 #   revert               goes back to the last good one, and reloads
@@ -204,6 +206,10 @@ load_sources() {
 }
 
 mkdir -p -- "$home"
+if [ "${1-}" = unless-good ]; then
+  sleep "$2"
+  set -- revert "$3"
+fi
 if [ "${1-}" != observe ] && [ "${1-}" != sources ]; then
   exec 9>"$home/.lock"
   flock -w 60 9 || code=75 fail 'another action has been at work for a minute'
@@ -274,13 +280,19 @@ case ${1-} in
     link_routing
     ;;
   reload)
+    case ${2-} in *[!0-9]*) fail "not a number of seconds: $2" ;; esac
     cd -- "$home/current"
-    # Told twice, what it did before the first time counts.
-    if [ ! -f "$home/.before" ] || [ "$(link current)" = "$(link good)" ]; then
+    # Told twice, or to go back, what it did before the first time counts.
+    if [ ! -f "$home/.before" ] || { [ -z "${reverts-}" ] && [ "$(link current)" = "$(link good)" ]; }; then
       observe_brief >"$home/.before.new"
       mv -f -- "$home/.before.new" "$home/.before"
     fi
     cat -- "$home/.before"
+    rm -f -- "$home/.armed"
+    if [ -n "${2-}" ] && [ -d "$home/good" ] && [ "$(link current)" != "$(link good)" ]; then
+      echo "$$ $(date +%s%N)" >"$home/.armed"
+      setsid sh "$0" unless-good "$2" "$(cat -- "$home/.armed")" </dev/null >/dev/null 2>&1 9>&- &
+    fi
     # After a revert, copies are those of another revision.
     link_routing
     # Routes first: a VIP that comes up is announced at once. What did not change is left alone.
@@ -301,13 +313,15 @@ case ${1-} in
   good)
     [ -d "$home/current" ] || fail 'nothing is in force'
     point "$home/good" "$(link current)"
-    rm -f -- "$home/.before"
+    rm -f -- "$home/.before" "$home/.armed"
     ;;
   revert)
+    # By itself: unless something has proved itself, or was told anew, since that was agreed.
+    [ -z "${2-}" ] || [ "$(cat -- "$home/.armed" 2>/dev/null)" = "$2" ] || exit 0
     [ -d "$home/good" ] || code=66 fail 'there is no good revision to go back to'
     point "$home/current" "$(link good)"
     exec 9>&-
-    exec sh "$0" reload
+    reverts=1 exec sh "$0" reload
     ;;
   observe)
     umask 077
