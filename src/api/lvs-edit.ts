@@ -61,7 +61,7 @@ export function applyEdit(call: AnyCall, edit: Edit): Promise<Edited> {
     const written = await deps.ports.clusters.get(edit.cluster, runId)
     if (await findRun(deps.db, runId))
       return { document: written ?? (await findCluster(deps, edit.cluster)), pushed: { run: runId } }
-    const document = written ?? (await write(call, edit))
+    const document = written ? await findCluster(deps, edit.cluster) : await write(call, edit)
     const way = edit.way(document.cluster)
     return way === null ? { document } : { document, pushed: await startSync(call, document, way) }
   })
