@@ -25,6 +25,8 @@ export interface BalancerAddresses {
   outside: string
   gateway: string
   ospfnet: string
+  /** The first five bytes of the MACs: the same after a restart, so neighbours' caches stay right. */
+  mac: string
 }
 
 /** The addresses of balancer number `k` (from 1) in the subnet 198.18.n.0/24. */
@@ -36,6 +38,7 @@ export function balancerAddresses(n: number, k: number): BalancerAddresses {
     outside: `198.19.0.${4 * k + 2}`,
     gateway: `198.19.0.${4 * k + 1}`,
     ospfnet: `198.19.0.${4 * k}/30`,
+    mac: `02:4c:5a:02:${k.toString(16).padStart(2, '0')}`,
   }
 }
 

@@ -6,7 +6,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Lb } from '../../../render/lvs/cluster-schema.js'
 import { generateSshKey } from '../../ssh/keys.js'
 import { saysSsh } from '../machines/machine.js'
-import { kill } from '../processes.js'
 import type { BalancerAddresses } from './addresses.js'
 import { lvsAsset } from './assets.js'
 import { lastWords, pidOf, type Stage } from './stage.js'
@@ -18,6 +17,7 @@ const BOOT_MS = 60_000
 export class Balancer {
   /** `ssh-ed25519 AAAA...` */
   readonly hostKey: string
+  /** `pid`: of its first process, as the stage sees it. */
   private guest: { child: ChildProcess; pid: number; ended: Promise<unknown> } | null = null
 
   private constructor(
@@ -54,7 +54,7 @@ export class Balancer {
   async start(): Promise<void> {
     if (this.guest) return
     const argv = ['unshare', '--mount', '--pid', '--fork', '--kill-child', 'bash', lvsAsset('guest.sh')]
-    const child = this.stage.spawn([...argv, this.name, String(MEMORY), this.files])
+    const child = this.stage.spawn([...argv, this.name, String(MEMORY), this.files, this.addresses.mac])
     const words = lastWords(child)
     const ended = once(child, 'close').catch(String)
     const pid = await pidOf(child, ended, `balancer ${this.name}`)
@@ -74,7 +74,7 @@ export class Balancer {
     const { guest } = this
     this.guest = null
     if (!guest) return
-    if (guest.child.exitCode === null) kill(guest.pid)
+    if (guest.child.exitCode === null) await this.stage.run(['kill', '-9', String(guest.pid)])
     await guest.ended
   }
 

@@ -28,6 +28,7 @@ export class Router {
   }
 }
 
+// Without the objects that the kernel keeps for next hops: FRR 8 does not put one back whose link was down.
 function configuration(balancers: readonly Balancer[], key: string): string {
   const interfaces = balancers.map(
     ({ name }) => `interface ${name}
@@ -44,6 +45,7 @@ exit
   return `frr defaults traditional
 hostname router
 log file /run/frr/router.log
+no zebra nexthop kernel enable
 ${interfaces.join('')}router ospf
  ospf router-id ${ROUTER_ID}
  timers throttle spf 10 50 500

@@ -67,7 +67,7 @@ export class Stage {
 
 const NAMESPACES = '--pdeathsig KILL unshare --mount --net --pid --fork --kill-child'.split(' ')
 
-/** Waits until a process of ours says `pid <number>`: its number as this machine sees it. Throws with its words when it ends instead. */
+/** Waits until a process of ours says `pid <number>`. Throws with its words when it ends instead. */
 export async function pidOf(child: ChildProcess, ended: Promise<unknown>, what: string): Promise<number> {
   const words = lastWords(child)
   if (!child.stdout) throw new Error(`${what} has no output`)
