@@ -14,8 +14,8 @@ setup: ## Make this checkout ready (npm packages, database client, Debian packag
 	@bin/setup
 
 .PHONY: demo
-demo: ## Raise three machines in the sandbox, kill one, watch it come back (ARGS="--once --json")
-	@bin/setup
+demo: ## Raise three machines in the sandbox, kill one, watch it come back (ARGS="--once --json"; ARGS=--lvs: balancers)
+	@bin/setup $(if $(filter --lvs,$(ARGS)),--lvs)
 	@$(LAZARUS) demo $(ARGS)
 
 .PHONY: dev
