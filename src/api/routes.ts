@@ -3,6 +3,7 @@ import { catalogRoutes } from './catalog.js'
 import { denialRoutes } from './denials.js'
 import { lvsRoutes } from './lvs.js'
 import { lvsBalancerRoutes } from './lvs-balancers.js'
+import { lvsDrainRoutes } from './lvs-drains.js'
 import { lvsHistoryRoutes } from './lvs-history.js'
 import { lvsImportRoutes } from './lvs-import.js'
 import { lvsMemberRoutes } from './lvs-members.js'
@@ -45,6 +46,7 @@ export const apiRoutes: readonly AnyRoute[] = [
   ...lvsMemberRoutes,
   ...lvsHistoryRoutes,
   ...lvsBalancerRoutes,
+  ...lvsDrainRoutes,
   ...nginxRoutes,
   ...nginxInventoryRoutes,
   ...usageRoutes,
