@@ -77,7 +77,9 @@ async function requireRules(ctx: Context, document: ClusterDocument): Promise<vo
 /** What a reload would do, for the balancers that are furthest back as for all others. */
 async function changesOf({ ports, input }: Context, document: ClusterDocument): Promise<Change[]> {
   const records = await ports.clusters.balancers(input.cluster)
-  const versions = [...new Set(records.map(each => each.goodVersion))]
+  // One that has a newer version already is passed over.
+  const behind = records.filter(each => (each.goodVersion ?? 0) <= document.version)
+  const versions = [...new Set(behind.map(each => each.goodVersion))]
   const found = await Promise.all(
     versions.map(async version =>
       diffClusters(version === null ? null : await ports.clusters.version(input.cluster, version), document),

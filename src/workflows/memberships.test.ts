@@ -137,6 +137,24 @@ describe('S4-2: scale-out of a pool behind VIPs', () => {
     expect(served('lb1.hy01', TWO)).toEqual([clusterHosts().get('apps-2.hy01')])
   })
 
+  test('S4-4: of two that join at once, one does for both', async () => {
+    const [first, second] = [await scaledOut(['web-1']), await scaledOut(['web-2'])]
+    const { steps, groups } = plan(first)
+    const raised = steps.findIndex(step => step.path === 'joins.inner.edit') + 1
+    expect(
+      (await runPlan({ steps: steps.slice(0, raised), groups }, push.world, meanwhile)).failed,
+    ).toBeNull()
+    expect((await run(second)).failed).toBeNull()
+    const [join] = (first.input as { joins: unknown[] }).joins
+    const rest = planRun(registry.workflow('cluster.change'), join)
+    expect((await runPlan(rest, push.world, meanwhile)).failed).toBeNull()
+    expect(await behind(ONE)).toEqual(['apps-1.hy01', fqdn('web-1'), fqdn('web-2')])
+    for (const lb of ['lb1.hy01', 'lb2.hy01']) {
+      expect(served(lb, ONE)).toHaveLength(3)
+      expect(push.record(lb)).toMatchObject({ goodVersion: 3, error: null })
+    }
+  })
+
   test('taken back, the new hosts are out of the cluster again, and somebody is told to sync it', async () => {
     const { started } = await run(await scaledOut(['web-1']))
     expect(await behind(ONE)).toEqual(['apps-1.hy01', fqdn('web-1')])
