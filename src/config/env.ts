@@ -77,6 +77,10 @@ export const SETTINGS = {
       .pipe(z.array(listen)),
     'Name servers (address:port, comma separated) that resolve the hosts behind VIPs. Default: as the system does.',
   ),
+  LAZARUS_BALANCER_PATIENCE: setting(
+    duration.default('60s'),
+    'How long a balancer that was reloaded may take to serve what it should, before it goes back by itself; at least 10s.',
+  ),
   LAZARUS_MISSED_BEATS: setting(
     z.coerce.number().int().min(1).default(3),
     'Missed beats after which a node is dead, and after which an agent denies.',

@@ -9,10 +9,10 @@ import { act, actWell, balancerHost, balancerTarget, lbOf, observe, wordsOf } fr
 import { documentOf, revisionOf } from './cluster-files.js'
 import { beforeSchema, refusal, refused } from './lb-reload.js'
 
-/** How long a balancer has to come to what it should do, milliseconds. */
-const DEADLINE = 60_000
 /** It reads after it was told, and looks at its hosts every 6 s: what is well before that proves nothing. */
 const STEADY = 8_000
+/** The least patience that leaves time to look after that. */
+const LEAST = 10_000
 
 const input = balancerTarget.extend({
   /** Since when it has been reading; ISO 8601. */
@@ -23,7 +23,7 @@ const input = balancerTarget.extend({
   failed: z.string().nullable(),
 })
 type Context = Pick<
-  JobContext<z.output<typeof input>, 'clusters' | 'resolver' | 'ssh' | 'notices' | 'clock'>,
+  JobContext<z.output<typeof input>, 'clusters' | 'resolver' | 'ssh' | 'notices' | 'clock' | 'settings'>,
   'input' | 'ports' | 'signal' | 'log' | 'progress'
 >
 
@@ -46,7 +46,7 @@ export const lbVerify = defineJob({
   summary:
     'Waits until a balancer serves what its revision says; takes it back to the last good one when it does not.',
   queue: 'ssh',
-  uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock'],
+  uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock', 'settings'],
   input,
   output: z.object({ skipped: z.boolean() }),
   key: input => `lvs-${input.cluster}`,
@@ -81,7 +81,8 @@ const notInForce = ({ record, revision }: Case) =>
 
 async function judge(ctx: Context, at: Case): Promise<void> {
   const { record, revision, age, host, document } = at
-  const observed = ctx.input.failed === null ? await look(ctx, at, DEADLINE) : null
+  const deadline = deadlineOf(ctx)
+  const observed = ctx.input.failed === null ? await look(ctx, at, deadline) : null
   // Taken back, and this process died before it could say so.
   if (observed && observed.current !== revision && observed.current === record.good)
     return wentBack(ctx, at, reasonOf(at))
@@ -93,8 +94,8 @@ async function judge(ctx: Context, at: Case): Promise<void> {
       what: `revision ${short(observed.current)} is in force`,
     })
   if (observed && missing.length === 0 && age >= STEADY) return proved(ctx, at, observed)
-  if (ctx.input.failed === null && age < DEADLINE) {
-    ctx.progress(age / DEADLINE, inWords(missing) || 'it serves; it has to hold')
+  if (ctx.input.failed === null && age < deadline) {
+    ctx.progress(age / deadline, inWords(missing) || 'it serves; it has to hold')
     throw new WaitFor('1s', inWords(missing) || `${record.hostname} serves; it has to hold`)
   }
   const why = refusal(revision, inWords(missing))
@@ -126,11 +127,12 @@ const reasonOf = ({ record, revision }: Case): string =>
 
 async function judgeGood(ctx: Context, at: Case): Promise<never> {
   const { record, age } = at
-  const from = ctx.input.failed === null ? DEADLINE : 0
-  const observed = await look(ctx, at, from + DEADLINE)
+  const deadline = deadlineOf(ctx)
+  const from = ctx.input.failed === null ? deadline : 0
+  const observed = await look(ctx, at, from + deadline)
   const former = await documentOfGood(ctx, record)
   const missing = observed && former ? gapsOf(ctx, former, former, observed) : unseen(ctx, at)
-  if (age < from + STEADY || (missing.length > 0 && age < from + DEADLINE))
+  if (age < from + STEADY || (missing.length > 0 && age < from + deadline))
     throw new WaitFor('1s', `${record.hostname} went back, and is looked at: ${inWords(missing)}`)
   throw await lost(
     ctx,
@@ -166,6 +168,9 @@ async function look(ctx: Context, { host, age }: Case, until: number): Promise<O
     return null
   }
 }
+
+/** How long a balancer has to come to what it should do, milliseconds. */
+const deadlineOf = ({ ports }: Context): number => Math.max(ports.settings.lvsPatience, LEAST)
 
 const documentOfGood = async ({ ports, input }: Context, { goodVersion }: BalancerRecord) =>
   goodVersion === null ? null : ports.clusters.version(input.cluster, goodVersion)

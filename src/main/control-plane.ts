@@ -100,6 +100,7 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
       edgeImage: EDGE_IMAGE,
       edgeSources: sources,
       lvsTemplates: sources.templates,
+      lvsPatience: milliseconds(settings.LAZARUS_BALANCER_PATIENCE),
     },
   }
   const registry = createRegistry(jobs, workflows)

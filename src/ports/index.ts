@@ -43,4 +43,6 @@ export interface FleetSettings {
   edgeSources: { lua: Readonly<Record<string, string>>; templates: Readonly<Record<string, string>> }
   /** The templates of balancers and our program for them, by path inside `templates/`. */
   lvsTemplates: Readonly<Record<string, string>>
+  /** How long a balancer that was reloaded may take to serve what it should, milliseconds. */
+  lvsPatience: number
 }

@@ -106,6 +106,7 @@ function fakePorts(db: Db, sealer: Sealer): ApiDeps['ports'] {
       ...{ publicUrl: 'http://127.0.0.1:8080', heartbeatInterval: 10, missedBeats: 3 },
       ...{ edgeImage: 'example/edge:1', edgeSources: sources },
       lvsTemplates: sources.templates,
+      lvsPatience: 60_000,
     },
   }
 }

@@ -44,6 +44,7 @@ export function fakeWorld() {
       ...{ publicUrl: 'http://198.18.0.1:8080', heartbeatInterval: 10, missedBeats: 3 },
       ...{ edgeImage: 'example/edge:1', edgeSources: { lua: {}, templates: TEMPLATES } },
       lvsTemplates: lvsTemplates(),
+      lvsPatience: 60_000,
     },
   }
   const told = (once: string) => {
