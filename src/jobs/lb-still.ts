@@ -7,8 +7,8 @@ import { findBalancer } from './hosts-behind.js'
 import { oneBalancer } from './lb-undrain.js'
 import { patienceSchema } from './lb-wait.js'
 
-/** Routers take a moment to learn of a cost, milliseconds. */
-const SETTLING = 3_000
+/** A cost that was told may be on its way for two intervals of OSPF (5 s each), milliseconds. */
+const SETTLING = 10_000
 /** Two looks prove something only when they are this far apart, milliseconds. */
 const APART = 2_000
 
@@ -34,7 +34,7 @@ export const lbStill = defineJob({
     if (!found) return { still: true }
     const now = ports.clock.now().getTime()
     const since = Date.parse(input.since)
-    if (now - since < SETTLING) throw new WaitFor('3s', `the routers of ${input.lb} are told`)
+    if (now - since < SETTLING) throw new WaitFor('10s', `the routers of ${input.lb} are told`)
     const { observed: before, observedAt } = found.record
     const seenAt = observedAt === null ? 0 : Date.parse(observedAt)
     const comparable = before !== null && seenAt >= since + SETTLING

@@ -223,7 +223,7 @@ describe('S4-4: a balancer is drained', () => {
     const since = push.world.clock.time.toISOString()
     const input = { cluster: 'inner', lb, since }
     await expect(job.run(input)).rejects.toThrow('are told')
-    pass(3)
+    pass(10)
     await expect(job.run(input)).rejects.toThrow('traffic still comes')
     pass(1)
     await expect(job.run(input)).rejects.toThrow('just now')
