@@ -134,6 +134,12 @@ describe('rollback', () => {
     expect(engine.started.at(-1)).toMatchObject({ input: { canary: [{ lb: LB }], force: true } })
   })
 
+  test('leaves the policy as it is', async () => {
+    await json('PUT', `/${name}/policy`, { policy: 'canary' })
+    expect((await json('POST', `/${name}/rollback`, { version: 1 })).status).toBe(202)
+    expect((await api.newest(name))?.cluster).toEqual({ ...exampleCluster(), policy: 'canary' })
+  })
+
   test('is refused where there is nothing to go back to, while a run is at work, and when Redis is away', async () => {
     const none = await json('POST', `/${name}/rollback`, {})
     expect([none.status, none.body.code]).toEqual([409, 'nothing-to-roll-back'])

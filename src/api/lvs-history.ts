@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { renderDocument } from '../jobs/cluster-files.js'
 import type { ClusterDocument } from '../ports/clusters.js'
+import type { Cluster } from '../render/lvs/cluster-schema.js'
 import { diffClusters, LABELS, worstOf } from '../render/lvs/diff.js'
 import { REDACTED_KEY } from '../render/lvs/revision.js'
 import { clusterState } from '../render/lvs/state.js'
@@ -125,7 +126,8 @@ export const lvsHistoryRoutes = [
     method: 'post',
     path: '/lvs/{name}/rollback',
     tag: 'lvs',
-    summary: 'Writes an earlier state anew, and reloads the balancers with it, one after the other.',
+    summary:
+      'Writes an earlier state anew (its policy stays as it is now), and reloads the balancers with it in turn.',
     scope: 'lvs:write',
     params: ofCluster,
     query: dryRun,
@@ -149,7 +151,7 @@ export const lvsHistoryRoutes = [
       const old = await findVersion(deps, params.name, wanted ?? (await lastPushed(deps, params.name)))
       const edit = {
         ...{ cluster: params.name, note: `rollback to ${old.version}` },
-        next: existing(params.name, () => old.cluster),
+        next: existing(params.name, now => asOf(old.cluster, now)),
         way: (): Way => ({ ...rest, policy: policy ?? 'rolling' }),
       }
       if (query.dryRun) return { status: 200, body: await previewEdit(deps, edit) }
@@ -158,6 +160,11 @@ export const lvsHistoryRoutes = [
     },
   }),
 ]
+
+/** An earlier state; but what happens after a change is decided today. */
+function asOf({ policy: _, ...old }: Cluster, { policy }: Cluster): Cluster {
+  return policy === undefined ? old : { ...old, policy }
+}
 
 /** The document of a version, or the newest. Throws 404. */
 async function findVersion(deps: ApiDeps, name: string, version?: number): Promise<ClusterDocument> {
