@@ -19,6 +19,8 @@ import { figuresOf } from '../render/lvs/figures.js'
 const AT_ONCE = 64
 /** How long one may take to say what it does, milliseconds. */
 const PATIENCE = 8_000
+/** What was seen of one with a hundred services of twenty hosts is 200 kB, and some have more. */
+const NOTED_AT_ONCE = 10
 /** So many that are silent as a whole point at us, not at them. */
 const TELLING_SIZE = 3
 /** How many gaps a notice names. */
@@ -50,10 +52,13 @@ export const balancersObserve = defineSchedule({
   async run(ctx) {
     const balancers = await watchedOf(ctx)
     const resolver = await resolverFor(ctx, balancers)
-    const note = createBatcher(async (looks: Look[]) => {
-      await ctx.ports.clusters.looked(looks, ctx.ports.clock.now())
-      return looks
-    })
+    const note = createBatcher(
+      async (looks: Look[]) => {
+        await ctx.ports.clusters.looked(looks, ctx.ports.clock.now())
+        return looks
+      },
+      { max: NOTED_AT_ONCE },
+    )
     const limit = pLimit(AT_ONCE)
     const lost = await Promise.all(
       balancers.map(each =>
