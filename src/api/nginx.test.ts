@@ -222,6 +222,29 @@ describe('S4-5: upstreams and domains', () => {
     expect((await get('/domains')).body.message).toEqual([])
   })
 
+  it('are tried without being touched', async () => {
+    await form('POST', '/upstreams', web)
+    await form('POST', '/domains', www)
+    const before = [(await get('/upstreams')).body, (await get('/domains')).body]
+    const next = { ...web, name: 'next', ip_hash: false, keepalive: 32 }
+    const tried = async (method: string, path: string, fields: Record<string, unknown> = {}) =>
+      (await form(method, `${path}?dryRun=true`, fields)).body
+    expect(await tried('POST', '/upstreams', { ...web, name: 'next' })).toEqual({
+      ...{ dryRun: true, before: null, after: next },
+    })
+    expect(await tried('POST', '/upstreams', web)).toMatchObject({ status: 'failed' })
+    expect((await tried('PATCH', '/upstreams/web', { keepalive: '8' })).after.keepalive).toBe(8)
+    expect(await tried('DELETE', '/upstreams/web')).toMatchObject({ status: 'failed' })
+    expect(await tried('POST', '/domains', www)).toMatchObject({ status: 'failed' })
+    const lost = { ...www, name: 'b.example.org', locations: [{ path: '/', upstream: 'none' }] }
+    expect((await tried('POST', '/domains', lost)).violations).toHaveLength(1)
+    expect((await tried('PATCH', '/domains/www.example.org', { idcs: ['hy01'] })).after.idcs).toEqual([
+      'hy01',
+    ])
+    expect((await tried('DELETE', '/domains/www.example.org')).after).toBeNull()
+    expect([(await get('/upstreams')).body, (await get('/domains')).body]).toEqual(before)
+  })
+
   it('a name that several product lines serve has to be told apart', async () => {
     await form('POST', '/upstreams', web)
     await form('POST', '/domains', www)

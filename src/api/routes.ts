@@ -8,7 +8,8 @@ import { lvsHistoryRoutes } from './lvs-history.js'
 import { lvsImportRoutes } from './lvs-import.js'
 import { lvsMemberRoutes } from './lvs-members.js'
 import { nginxRoutes } from './nginx.js'
-import { nginxInventoryRoutes } from './nginx-inventory.js'
+import { nginxDomainRoutes } from './nginx-domains.js'
+import { nginxUpstreamRoutes } from './nginx-upstreams.js'
 import { nodeRoutes } from './nodes.js'
 import { orphanRoutes } from './orphans.js'
 import { planRoutes } from './plans.js'
@@ -48,7 +49,8 @@ export const apiRoutes: readonly AnyRoute[] = [
   ...lvsBalancerRoutes,
   ...lvsDrainRoutes,
   ...nginxRoutes,
-  ...nginxInventoryRoutes,
+  ...nginxUpstreamRoutes,
+  ...nginxDomainRoutes,
   ...usageRoutes,
   ...statRoutes,
   ...denialRoutes,
