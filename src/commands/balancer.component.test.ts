@@ -245,6 +245,25 @@ describe('S4-4: revisions on a balancer', () => {
     expect(readlinkSync(home('current'))).toBe(two)
   })
 
+  test('hosts that keepalived forgot while they were down are taken out of the kernel', () => {
+    const conf = (hosts: string[]) =>
+      `virtual_server_group 198.18.100.1_80 {\n    198.18.100.1 80\n}\nvirtual_server group 198.18.100.1_80 {\n    protocol TCP\n${hosts.map(host => `    real_server ${host} {\n`).join('')}}\n`
+    stage(one, { ...files('one'), 'keepalived/198.18.100.1.conf': conf(['198.18.20.11 8080']) })
+    run(['activate', one])
+    const saved = [
+      ...['-A -t 198.18.100.1:80 -s wrr', '-a -t 198.18.100.1:80 -r 198.18.20.11:8080 -m -w 0'],
+      ...['-a -t 198.18.100.1:80 -r 198.18.20.12:8080 -m -w 0'],
+      ...['-a -t 198.18.100.1:80 -r 198.18.20.13:8080 -m -w 100'],
+      ...['-A -t 198.18.100.9:80 -s wrr', '-a -t 198.18.100.9:80 -r 198.18.20.12:8080 -m -w 0'],
+    ]
+    program('ipvsadm', `[ "$1" != -Sn ] || printf '%s\\n' ${saved.map(line => `'${line}'`).join(' ')}`)
+    expect(run(['good']).status).toBe(0)
+    const calls = readFileSync(path.join(root, 'calls'), 'utf8').split('\n')
+    expect(calls.filter(call => call.startsWith('ipvsadm -d'))).toEqual([
+      'ipvsadm -d -t 198.18.100.1:80 -r 198.18.20.12:8080',
+    ])
+  })
+
   test('a balancer that has never run keepalived has it started with its first revision', () => {
     stage(one, files('one'))
     run(['activate', one])

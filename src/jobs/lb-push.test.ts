@@ -132,7 +132,7 @@ describe('S4-4: after a balancer was told', () => {
       name: 'WaitFor',
       message: expect.stringContaining('hold'),
     })
-    pass(8)
+    pass(15)
     expect(await verify()).toEqual({ skipped: false })
     expect(push.record('lb1.hy01')).toMatchObject({
       good: next,
@@ -145,7 +145,7 @@ describe('S4-4: after a balancer was told', () => {
 
   test('proved is proved, though the answer was lost', async () => {
     const verify = await reloaded()
-    pass(8)
+    pass(15)
     push.at('lb1.hy01').unheard.add('good')
     await expect(verify()).rejects.toMatchObject({ code: 'connection-lost' })
     expect(await verify()).toEqual({ skipped: false })
@@ -155,12 +155,12 @@ describe('S4-4: after a balancer was told', () => {
   test('a VIP that was down before may be down now; a new one may not', async () => {
     push.at('lb1.hy01').dead.add('60.28.208.2')
     const verify = await reloaded()
-    pass(8)
+    pass(15)
     expect(await verify()).toEqual({ skipped: false })
     push.at('lb1.hy01').dead.clear()
     push.at('lb2.hy01').dead.add('60.28.208.3')
     const second = await reloaded('lb2.hy01')
-    pass(8)
+    pass(15)
     await expect(second()).rejects.toMatchObject({
       name: 'WaitFor',
       message: 'vip 60.28.208.3 does not stand on lo: no host behind it passes its check',
@@ -185,7 +185,7 @@ describe('S4-4: after a balancer was told', () => {
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
     expect(push.at('lb1.hy01').running).toBe(old)
     expect(push.record('lb1.hy01')).toMatchObject({ revision: old, version: 1, reloading: true })
-    pass(8)
+    pass(15)
     await expect(verify()).rejects.toMatchObject({
       code: 'verify-failed',
       message: expect.stringMatching(/vip 60\.28\.208\.1 .*It is back on revision .*, and well$/),
@@ -204,7 +204,7 @@ describe('S4-4: after a balancer was told', () => {
     expect(push.record('lb1.hy01').revision).toBe(next)
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
     expect(push.record('lb1.hy01')).toMatchObject({ revision: old, version: 1 })
-    pass(8)
+    pass(15)
     await expect(verify()).rejects.toMatchObject({
       code: 'verify-failed',
       message: expect.stringMatching(/vip 60\.28\.208\.1 .*and well$/),
@@ -217,7 +217,7 @@ describe('S4-4: after a balancer was told', () => {
     push.at('lb1.hy01').neighbours = []
     pass(60)
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
-    pass(8)
+    pass(15)
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
     pass(60)
     await expect(verify()).rejects.toMatchObject({
@@ -235,7 +235,7 @@ describe('S4-4: after a balancer was told', () => {
     push.at('lb1.hy01').refusals.clear()
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
     expect(push.at('lb1.hy01').running).toBe(old)
-    pass(8)
+    pass(15)
     const error = await verify().catch(String)
     expect(error).toMatch(/the routing daemon refused.*It is back on revision .*, and well$/)
     expect(error).not.toContain('SECRET')

@@ -9,8 +9,8 @@ import { act, actWell, balancerHost, balancerTarget, lbOf, observe, wordsOf } fr
 import { documentOf, revisionOf } from './cluster-files.js'
 import { beforeSchema, refusal, refused } from './lb-reload.js'
 
-/** It reads after it was told, and looks at its hosts every 6 s: what is well before that proves nothing. */
-const STEADY = 8_000
+/** It looks at its hosts every 6 s, and misses a neighbour after 12: what is well before that proves nothing. */
+const STEADY = 15_000
 /** The least patience that leaves time to look after that. */
 const LEAST = 10_000
 
@@ -134,6 +134,7 @@ async function judgeGood(ctx: Context, at: Case): Promise<never> {
   const missing = observed && former ? gapsOf(ctx, former, former, observed) : unseen(ctx, at)
   if (age < from + STEADY || (missing.length > 0 && age < from + deadline))
     throw new WaitFor('1s', `${record.hostname} went back, and is looked at: ${inWords(missing)}`)
+  if (missing.length === 0) await actWell(ctx, at.host, markGood())
   throw await lost(
     ctx,
     at,

@@ -205,6 +205,29 @@ load_sources() {
   exec 8>&-
 }
 
+# keepalived forgets a host that was down when it was taken out of its files: it stays in the kernel, with weight 0,
+# and is in the way when it comes back.
+forget_hosts() {
+  ipvsadm -Sn 2>/dev/null | awk -v files="$(ls -1 -- "$home"/current/keepalived/*.conf)" '
+    BEGIN {
+      count = split(files, names, "\n")
+      for (i = 1; i <= count; i++)
+        while ((getline line < names[i]) > 0) {
+          split(line, word, " ")
+          if (group) { service = word[1] ":" word[2]; group = 0 }
+          else if (word[1] == "virtual_server_group") group = 1
+          else if (word[1] == "protocol") { name = (word[2] == "UDP" ? "-u " : "-t ") service; ours[name] = 1 }
+          else if (word[1] == "real_server") wanted[name, word[2] ":" word[3]] = 1
+        }
+    }
+    $1 == "-a" && $4 == "-r" && (($2 " " $3) in ours) && !((($2 " " $3), $5) in wanted) && / -w 0( |$)/ {
+      print "-d", $2, $3, $4, $5
+    }' | while read -r gone; do
+    # shellcheck disable=SC2086 # words of ours and of ipvsadm
+    ipvsadm $gone >&2 || true
+  done
+}
+
 mkdir -p -- "$home"
 if [ "${1-}" = unless-good ]; then
   sleep "$2"
@@ -314,6 +337,7 @@ case ${1-} in
     [ -d "$home/current" ] || fail 'nothing is in force'
     point "$home/good" "$(link current)"
     rm -f -- "$home/.before" "$home/.armed"
+    forget_hosts
     ;;
   revert)
     # By itself: unless something has proved itself, or was told anew, since that was agreed.

@@ -78,6 +78,12 @@ test('hosts that are missing, and such that do not belong there', () => {
   ])
 })
 
+test('a host that keepalived left behind, with weight 0, is no drift', () => {
+  expect(
+    drift(seen => void seen.services[0]?.hosts.push({ ...host(), address: '10.0.20.99', weight: 0 })),
+  ).toEqual([])
+})
+
 test('a VIP that keepalived took off, since no host passes its check, is named so', () => {
   const found = drift(seen => {
     seen.addresses.shift()

@@ -67,8 +67,9 @@ function hostGaps(
     ...[...wanted]
       .filter(address => !there.has(address))
       .map(address => ({ path, what: `lacks host ${address}:${dport}` })),
+    // With weight 0 it gets nothing: keepalived leaves hosts behind that were down when they were taken out.
     ...hosts
-      .filter(host => !belongs(host))
+      .filter(host => !belongs(host) && host.weight > 0)
       .map(({ address, port }) => ({
         path,
         what: `has host ${address}:${port}, which does not belong there`,
