@@ -46,7 +46,11 @@ export const programDigest = (): Argv => ['sha256sum', '--', BALANCER_PROGRAM]
 /** Removes all but so many of the newest revisions; what is in force and the last good one stay in any case. */
 export const pruneRevisions = (count: number): Argv => [BALANCER_PROGRAM, 'prune', String(count)]
 
-/** Takes the weight of hosts of a VIP away: they keep their connections, and get no new ones. All of them IPv4 addresses. */
+/**
+ * Takes the weight of hosts of a VIP away: they keep their connections, and get no new ones. All of them IPv4 addresses.
+ * Clients that persistence kept on a host go elsewhere (`expire_quiescent_template`). That setting stays: two drains may
+ * overlap, and clients of a host that fails its check are better off with it as well.
+ */
 export const quiesceHosts = (vip: string, addresses: readonly string[]): Argv => [
   ...[BALANCER_PROGRAM, 'quiesce', vip, ...addresses],
 ]
