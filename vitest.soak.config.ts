@@ -8,7 +8,6 @@ export default defineConfig({
     reporters: ['verbose', './test/support/closing-line.ts'],
     globalSetup: './test/support/compile.ts',
     setupFiles: './test/support/setup.ts',
-    env: { LAZARUS_COMPILED: 'yes' },
     include: ['test/**/*.soak.test.ts'],
     fileParallelism: false,
     bail: 1,

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { packageRoot } from '../adapters/hcloud/stacks.js'
 import { childEnvironment } from '../config/env.js'
 import { codeOf, Fatal } from '../core/errors.js'
 
@@ -35,7 +35,7 @@ export async function startSandboxProcess(dataDir: string): Promise<UsableSandbo
   if (left && (await isUp(left.url))) return adopt(left)
   const logFile = join(dataDir, 'sandbox.log')
   const log = openSync(logFile, 'a', 0o600)
-  const program = fileURLToPath(new URL('../../bin/lazarus', import.meta.url))
+  const program = join(await packageRoot(), 'bin/lazarus')
   const child = spawn(program, ['sandbox', '--port', '0', '--data', dataDir], {
     stdio: ['ignore', 'ignore', log],
     detached: true,

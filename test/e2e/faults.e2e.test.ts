@@ -1,11 +1,11 @@
-import path from 'node:path'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import type { Run } from '../../src/cli/answers.js'
 import { exactly, purchases } from '../support/ledger.js'
+import { entryOf } from '../support/program.js'
 import { until } from '../support/wait.js'
 import { startWorld, type World } from '../support/world.js'
 
-const IMPATIENT = path.resolve(import.meta.dirname, '../support/impatient.ts')
+const IMPATIENT = entryOf('test/support/impatient.ts')
 let world: World
 
 beforeAll(async () => {

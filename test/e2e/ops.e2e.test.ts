@@ -1,11 +1,11 @@
-import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { openBrowser } from '../support/browser.js'
+import { entryOf } from '../support/program.js'
 import { until } from '../support/wait.js'
 import { startWorld, type World } from '../support/world.js'
 import { ADMIN } from '../support/world-api.js'
 
-const IMPATIENT = path.resolve(import.meta.dirname, '../support/impatient.ts')
+const IMPATIENT = entryOf('test/support/impatient.ts')
 let world: World
 
 beforeAll(async () => {

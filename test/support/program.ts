@@ -4,11 +4,8 @@ import path from 'node:path'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 
-/** A file of ours to start: compiled where the tests were told that it is, else the source. */
-export const entryOf = (source: string): string =>
-  process.env.LAZARUS_COMPILED === 'yes'
-    ? path.join(ROOT, 'dist', source.replace(/\.ts$/, '.js'))
-    : path.join(ROOT, source)
+/** A file of ours to start, as `compile.ts` made it of the source. */
+export const entryOf = (source: string): string => path.join(ROOT, 'dist', source.replace(/\.ts$/, '.js'))
 
 /** The command itself. */
 export const LAZARUS = entryOf('src/cli/main.ts')
@@ -31,8 +28,7 @@ export interface Program {
 /** Starts `entry` (default: the command itself) with nothing of this environment but what programs need. */
 export function startProgram(argv: readonly string[], env: Record<string, string>, entry = LAZARUS): Program {
   const { PATH = '', HOME = '/root', TMPDIR } = process.env
-  const loader = entry.endsWith('.ts') ? ['--import', 'tsx'] : []
-  const child = spawn(process.execPath, [...loader, entry, ...argv], {
+  const child = spawn(process.execPath, [entry, ...argv], {
     cwd: ROOT,
     env: { PATH, HOME, LANG: 'C', ...(TMPDIR && { TMPDIR }), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],

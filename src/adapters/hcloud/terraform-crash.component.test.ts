@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { computeWorld } from '../../../test/support/compute-world.js'
+import { entryOf } from '../../../test/support/program.js'
 import { tempDir } from '../../../test/support/temp.js'
 import { until } from '../../../test/support/wait.js'
 import type { MachineSpec } from '../../ports/compute.js'
@@ -64,7 +65,7 @@ describe.each(cases)('terraform on a bad day, plugin: %s', mode => {
 
   async function killWorkerInApply(): Promise<void> {
     await slowOrder()
-    const worker = spawn(process.execPath, ['--import', 'tsx', 'test/support/compute-worker.ts'], {
+    const worker = spawn(process.execPath, [entryOf('test/support/compute-worker.ts')], {
       stdio: ['pipe', 'ignore', 'inherit'],
     })
     worker.stdin.end(JSON.stringify([world.options, spec]))

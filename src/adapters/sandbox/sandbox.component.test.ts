@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { memoryVault } from '../../../test/support/memory-vault.js'
+import { entryOf } from '../../../test/support/program.js'
 import { type SandboxClient, sandboxClient, startTestSandbox } from '../../../test/support/sandbox.js'
 import { until } from '../../../test/support/wait.js'
 import { newPrivateKey } from '../../ports/certificates.conformance.js'
@@ -55,16 +56,7 @@ describe('as a process of its own', () => {
     firstLine: Promise<string>
     errors: () => string
   } {
-    const node = [
-      process.execPath,
-      '--import',
-      'tsx',
-      'src/main/sandbox.ts',
-      '--port',
-      '0',
-      '--data',
-      directory,
-    ]
+    const node = [process.execPath, entryOf('src/main/sandbox.ts'), '--port', '0', '--data', directory]
     const [program = '', ...args] = [...as, ...node]
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     children.push(child)
