@@ -15,8 +15,8 @@ import type { Lb } from '../render/lvs/cluster-schema.js'
 import { driftOf, type Gap } from '../render/lvs/drift.js'
 import { figuresOf } from '../render/lvs/figures.js'
 
-/** How many are looked at at once: they wait for the network, not for us. */
-const AT_ONCE = 64
+/** How many are looked at at once. They wait for the network, not for us, and a round should be over before the next. */
+const AT_ONCE = 256
 /** How long one may take to say what it does, milliseconds. */
 const PATIENCE = 8_000
 /** What was seen of one with a hundred services of twenty hosts is 200 kB, and some have more. */
