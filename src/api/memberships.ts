@@ -41,14 +41,15 @@ export async function requireJoinable(deps: Deps, pool: PoolView): Promise<void>
   )
 }
 
-/** What puts nodes of these names, which are never used twice, behind the VIPs of their pool. */
+/** What puts nodes of these names behind the VIPs of their pool, in a run. */
 export function joinsFor(
   { ports }: Deps,
   pool: PoolView,
   names: readonly string[],
+  run: string,
 ): Promise<ClusterChange[]> {
   const hosts = names.map(node => fqdnOf({ node, pool: pool.name, zone: pool.zone }))
-  return joinsOf(ports.clusters, pool.vips, hosts, `join-${names[0]}-${names.length}`)
+  return joinsOf(ports.clusters, pool.vips, hosts, `join-${run}`)
 }
 
 /** What takes nodes from behind VIPs, in a run. Throws 409 where that cannot be, or is not ours to do. */

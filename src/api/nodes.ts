@@ -76,7 +76,7 @@ export const nodeRoutes = [
       await requireQueue(call.deps)
       const [node] = (await takeNames(call.deps.db, pool.name, 1)) ?? []
       if (!node) throw notFound('pool', wanted)
-      const joins = await joinsFor(call.deps, pool, [node])
+      const joins = await joinsFor(call.deps, pool, [node], call.runId)
       const request = adopt({ node, pool: pool.name, zone: pool.zone, ...host }, joins)
       // The address is held too: two calls at once must not make two nodes of one machine.
       return begin(call, { ...request, claims: [...request.claims, `address ${host.address}`] })
@@ -124,7 +124,7 @@ export const nodeRoutes = [
       requireReplaceable(node, call.body.force)
       const pool = await findPool(call.deps, node.pool)
       const { clusters } = call.deps.ports
-      const moves = await movesOf(clusters, await clusters.all(), node)
+      const moves = await movesOf(clusters, await clusters.all(), node.fqdn, `move-${call.runId}`)
       return begin(call, resurrect(node, pool.image, await offersFor(call.deps, pool), moves))
     },
   }),

@@ -95,7 +95,7 @@ describe('S4-2: runs of a pool of role ws', () => {
     expect(started()?.input).toMatchObject({
       joins: [
         {
-          ...{ cluster: NAME, change: 'join-web-1-2', confirm: 'safe', reloads: true },
+          ...{ cluster: NAME, change: `join-${answer.body.run}`, confirm: 'safe', reloads: true },
           edit: { kind: 'addHosts', vip2ws: [{ vip: VIP, wss: [FQDN('web-1'), FQDN('web-2')] }] },
         },
       ],
@@ -133,10 +133,10 @@ describe('S4-2: runs of a pool of role ws', () => {
   it('adopting joins too', async () => {
     await write(cluster())
     await pool()
-    await api.call('POST', '/api/v1/nodes/adopt', { pool: 'web', address: '198.18.9.9' })
+    const answer = await api.call('POST', '/api/v1/nodes/adopt', { pool: 'web', address: '198.18.9.9' })
     expect(started()).toMatchObject({
       workflow: 'node.adopt',
-      input: { joins: [{ cluster: NAME, change: 'join-web-1-1' }] },
+      input: { joins: [{ cluster: NAME, change: `join-${answer.body.run}` }] },
     })
   })
 
@@ -193,10 +193,12 @@ describe('S4-2: runs of a pool of role ws', () => {
     await pool()
     await node('web-1', { state: 'dead', incarnation: 3 })
     await behind([APPS, FQDN('web-1')])
-    expect((await api.call('POST', '/api/v1/nodes/web-1/resurrect', {})).status).toBe(202)
+    const answer = await api.call('POST', '/api/v1/nodes/web-1/resurrect', {})
     expect(started()).toMatchObject({
       workflow: 'node.resurrect',
-      input: { moves: [{ cluster: NAME, change: 'move-web-1-4', edit: { kind: 'refreshHosts' } }] },
+      input: {
+        moves: [{ cluster: NAME, change: `move-${answer.body.run}`, edit: { kind: 'refreshHosts' } }],
+      },
     })
   })
 })

@@ -71,12 +71,12 @@ export const scalingRoutes = [
       const pool = await findPool(deps, params.name)
       const offers = await offersFor(deps, pool)
       await requireJoinable(deps, pool)
-      if (query.dryRun) return { status: 200, body: await previewOut(deps, pool, body.count, offers) }
+      if (query.dryRun) return { status: 200, body: await previewOut(call, pool, body.count, offers) }
       // Names are taken for good: not for a run that cannot start.
       await requireQueue(deps)
       const names = await takeNames(deps.db, pool.name, body.count)
       if (!names) throw notFound('pool', pool.name)
-      return begin(call, scaleOut(pool, names, offers, await joinsFor(deps, pool, names)))
+      return begin(call, scaleOut(pool, names, offers, await joinsFor(deps, pool, names, call.runId)))
     },
   }),
   defineRoute({
@@ -108,7 +108,12 @@ export const scalingRoutes = [
   }),
 ]
 
-async function previewOut(deps: ApiDeps, pool: PoolView, count: number, offers: Offer[]) {
+async function previewOut(
+  { deps, runId }: { deps: ApiDeps; runId: string },
+  pool: PoolView,
+  count: number,
+  offers: Offer[],
+) {
   const names = (await peekNames(deps.db, pool.name, count)) ?? []
   const nodes = names.map(name => ({ name, fqdn: fqdnOf({ node: name, pool: pool.name, zone: pool.zone }) }))
   const [first] = offers
@@ -116,7 +121,7 @@ async function previewOut(deps: ApiDeps, pool: PoolView, count: number, offers: 
     dryRun: true,
     nodes,
     records: recordsOf(nodes),
-    steps: previewSteps(deps, scaleOut(pool, names, offers, await joinsFor(deps, pool, names))),
+    steps: previewSteps(deps, scaleOut(pool, names, offers, await joinsFor(deps, pool, names, runId))),
     offers: offers.map(({ type, location, monthlyPrice }) => ({ type, location, monthlyPrice })),
     monthlyPrice: cents((first?.monthlyPrice ?? 0) * count),
     currency: first?.currency ?? '',

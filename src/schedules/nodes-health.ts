@@ -47,7 +47,7 @@ async function isDeaf({ ports, log }: Context, before: Date): Promise<boolean> {
 }
 
 async function replace(ctx: Context, waiting: readonly Replaceable[]): Promise<string[]> {
-  const { clusters, compute } = ctx.ports
+  const { clusters, compute, clock } = ctx.ports
   const [offers, documents] = await Promise.all([compute.offers(ctx.signal), clusters.all()])
   const runs: string[] = []
   for (const pool of waiting) {
@@ -56,9 +56,9 @@ async function replace(ctx: Context, waiting: readonly Replaceable[]): Promise<s
       ctx.log(`${pool.node} is not replaced: nothing on offer fits pool ${pool.pool}`)
       continue
     }
-    const node = { ...pool, name: pool.node, fqdn: fqdnOf(pool) }
-    const moves = await movesOf(clusters, documents, node)
-    const run = await ctx.start(resurrect(node, pool.image, fitting, moves))
+    const change = `move-${pool.node}-${clock.now().getTime().toString(36)}`
+    const moves = await movesOf(clusters, documents, fqdnOf(pool), change)
+    const run = await ctx.start(resurrect({ ...pool, name: pool.node }, pool.image, fitting, moves))
     if (run !== null) runs.push(run)
   }
   return runs

@@ -85,7 +85,13 @@ describe('nodes.health', () => {
     world.fleet.answers.replaceable = [dead('edge-1'), dead('edge-2')]
     await run(nodesHealth)
     expect(started[0]?.input).toMatchObject({
-      moves: [{ cluster: cluster.name, change: 'move-edge-1-2', edit: { kind: 'refreshHosts' } }],
+      moves: [
+        {
+          cluster: cluster.name,
+          change: expect.stringMatching(/^move-edge-1-\w+$/),
+          edit: { kind: 'refreshHosts' },
+        },
+      ],
     })
     expect(started[1]?.input).not.toHaveProperty('moves')
   })

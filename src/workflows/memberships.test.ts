@@ -216,7 +216,7 @@ describe('S4-2: nodes behind VIPs that go', () => {
   test('a new machine under the same name is told to the balancers when it serves', async () => {
     const before = push.world.nodes.rows.get('web-1')?.ipv4
     push.world.nodes.change('web-1', { state: 'dead' })
-    const moves = await movesOf(book(), await book().all(), node('web-1'))
+    const moves = await movesOf(book(), await book().all(), fqdn('web-1'), 'move-r1')
     const request = resurrect(node('web-1'), 'debian-12', OFFERS, moves)
     const { steps } = plan(request)
     expect(steps.find(step => step.path === 'moves.inner.edit')?.after).toEqual(['raise.push'])
@@ -237,11 +237,11 @@ describe('S4-2: nodes behind VIPs that go', () => {
       (await runPlan(planRun(registry.workflow('ws.drain'), leave), push.world, meanwhile)).failed,
     ).toBeNull()
     expect(await behind(ONE)).toEqual([fqdn('web-1')])
-    const [move] = await movesOf(book(), await book().all(), node('web-1'))
-    expect(move).toMatchObject({ confirm: 'vip-withdrawal', change: 'move-web-1-2' })
+    const [move] = await movesOf(book(), await book().all(), fqdn('web-1'), 'move-r1')
+    expect(move).toMatchObject({ confirm: 'vip-withdrawal', change: 'move-r1' })
     const { cluster } = await newest()
     await push.write('c9', { ...cluster, vip2ws: cluster.vip2ws.slice(0, 1) })
-    const [later] = await movesOf(book(), await book().all(), node('web-1'))
+    const [later] = await movesOf(book(), await book().all(), fqdn('web-1'), 'move-r1')
     expect(later).toMatchObject({ confirm: 'rs-flap' })
   })
 })

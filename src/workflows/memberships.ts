@@ -13,7 +13,10 @@ export type ClusterChange = InputOf<typeof clusterChange>
 export type Leave = InputOf<typeof wsDrain>
 type Book = Pick<ClusterBook, 'all' | 'balancers'>
 
-/** Puts hosts behind VIPs, by cluster. `change` names what is done, and must be new. */
+/**
+ * Puts hosts behind VIPs, by cluster. `change` names what is done. It must be new, like that of all functions below:
+ * what a change of that name did before is not done again.
+ */
 export async function joinsOf(
   book: Book,
   vips: readonly string[],
@@ -57,17 +60,17 @@ export async function leavesOf(
   )
 }
 
-/** Tells balancers where the next machine of a node is; nothing where it stands behind no VIP. */
+/** Tells balancers where the next machine of a host is; nothing where it stands behind no VIP. */
 export async function movesOf(
   book: Pick<Book, 'balancers'>,
   documents: readonly ClusterDocument[],
-  node: { name: string; fqdn: string; incarnation: number },
+  host: string,
+  change: string,
 ): Promise<ClusterChange[]> {
   const members = standing(
     documents.map(each => each.cluster),
-    [node.fqdn],
+    [host],
   )
-  const change = `move-${node.name}-${node.incarnation + 1}`
   return Promise.all(
     members.map(async ({ cluster }) => {
       const newest = documents.find(each => each.cluster === cluster)?.version
