@@ -93,7 +93,7 @@ export const lvsBalancerRoutes = [
   }),
 ]
 
-/** Another key ends every adjacency until the router has it too: each balancer that serves loses its VIPs for so long. */
+/** Another key ends every adjacency until the router has it too: for so long each balancer loses its VIPs. */
 async function effectOf({ ports }: ApiDeps, cluster: string, key: string): Promise<Reload> {
   const same = (await ports.vault.get(ospfKeyName(cluster))) === key
   const serving = (await ports.clusters.balancers(cluster)).filter(each => each.goodVersion !== null)

@@ -115,7 +115,10 @@ function undrainOf({ body: { ws, vip, lb } }: UndrainCall, cluster: Cluster): Ru
   return restoreHosts({ ...base, vips: [requireVip(cluster, vip ?? '')], wss: null })
 }
 
-/** How a cluster without what was drained goes to the balancers. Throws what would keep it from doing so, before anything is drained. */
+/**
+ * How a cluster without what was drained goes to the balancers. Throws what would keep it from doing so, before anything
+ * is drained.
+ */
 async function removal(
   { deps, runId, body, params: { name } }: DrainCall,
   apply: (before: Cluster) => Cluster,

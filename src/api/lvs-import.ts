@@ -115,7 +115,7 @@ interface Sorted {
   unchanged: string[]
 }
 
-/** What is new among the clusters. Throws 422 with every rule that one of them breaks, beside what is there and beside each other. */
+/** What is new among the clusters. Throws 422 with every rule that one breaks, beside what is there and each other. */
 async function sorted({ ports }: Pick<ApiDeps, 'ports'>, candidates: readonly Candidate[]): Promise<Sorted> {
   const there = new Map((await ports.clusters.all()).map(({ cluster }) => [cluster.name, cluster]))
   const isThere = ({ cluster }: Candidate) => isDeepStrictEqual(there.get(cluster.name), cluster)

@@ -133,7 +133,7 @@ type NewestDocument = Pick<ClusterDocument, 'cluster' | 'change'>
 /** What became of a push; `run` null: not started, and `left` says why and what to do. */
 export type Started = { run: string } | { run: null; left: string }
 
-/** Starts the push of a document that is written. What keeps it from starting is told, not thrown: the document stays. */
+/** Starts the push of a document that is written. What keeps it from starting is told, not thrown: it stays written. */
 export async function startSync(
   { deps, caller, runId }: AnyCall,
   document: NewestDocument,

@@ -6,7 +6,7 @@ import { exampleCluster } from '../../test/support/lvs/example.js'
 const api = await lvsApi()
 const CLUSTER = 'hy-outer-global-proxy-test'
 
-/** What a client of the original puts on the wire, and what it reads in the answer. Lists and dicts are as Python dumps them. */
+/** What a client of the original puts on the wire, lists and dicts as Python dumps them, and what it reads then. */
 const vip2ws =
   '%5B%7B%22wstype%22%3A+%22apps%22%2C+%22vip%22%3A+%2260.28.208.1%22%2C+%22wss%22%3A+%5B%22apps-extngtest0-bgp0.hy01%22%5D%2C+%22ports%22%3A+%5B%7B%22dport%22%3A+80%2C+%22synproxy%22%3A+1%2C+%22sport%22%3A+80%2C+%22persistence_timeout%22%3A+50%7D%2C+%7B%22dport%22%3A+443%2C+%22synproxy%22%3A+1%2C+%22sport%22%3A+443%2C+%22persistence_timeout%22%3A+50%7D%5D%7D%2C+%7B%22wstype%22%3A+%22search%22%2C+%22vip%22%3A+%2260.28.208.2%22%2C+%22wss%22%3A+%5B%22search-extngtest0-bgp0.hy01%22%5D%2C+%22ports%22%3A+%5B%7B%22dport%22%3A+80%2C+%22synproxy%22%3A+1%2C+%22sport%22%3A+80%2C+%22persistence_timeout%22%3A+50%7D%2C+%7B%22dport%22%3A+443%2C+%22synproxy%22%3A+1%2C+%22sport%22%3A+443%2C+%22persistence_timeout%22%3A+50%7D%5D%7D%5D'
 const lbinfos =

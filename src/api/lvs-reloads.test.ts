@@ -32,6 +32,9 @@ describe('reloads', () => {
       const said = await form('DELETE', `/${name}/vips`, { vips: [search], ...confirm })
       expect(said.body).toMatchObject({ status: 'failed', violations: [{ path: 'confirm' }] })
       expect(said.body.violations[0].message).toContain(`vip ${search}: removed (vip-withdrawal)`)
+      expect(said.body.message).toMatch(
+        /^vip delete failed: a reload would do more .* Say confirm=vip-withdrawal/,
+      )
     }
     const problem = await json('DELETE', `/${name}/vips`, { vips: [search] })
     expect([problem.status, problem.body.code]).toEqual([409, 'needs-confirm'])

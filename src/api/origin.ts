@@ -44,7 +44,7 @@ export function violated(violations: readonly z.output<typeof violation>[], part
 
 type Fields = Record<string, unknown>
 
-/** How the arguments of a route are read out of a request, whichever way they came; `errors` are the unreadable ones. */
+/** How the arguments of a route are read out of a request, whichever way they came; `errors` are unreadable ones. */
 export function originReader({ query, body }: Pick<AnyRoute, 'query' | 'body'>) {
   const asked = new Set(Object.keys(query?.shape ?? {}))
   const types = body ? typesOf(body) : new Map<string, Set<string>>()
@@ -117,14 +117,14 @@ const speaksJson = (req: Request): boolean =>
   Boolean(req.is('application/json')) || (req.get('accept') ?? '').includes('application/problem+json')
 
 function failed(doing: string, problem: Problem): z.output<typeof originAnswer> {
-  const { errors, message, run } = problem
+  const { code, errors, message, run } = problem
   const violations = errors.map(({ field, message }) => ({
     path: field.replace(/^(body|query|path)\./, ''),
     message,
   }))
   return {
     status: 'failed',
-    message: `${doing} failed: ${errors.length > 0 ? summaryOf(errors) : message}`,
+    message: `${doing} failed: ${code === 'invalid-request' ? summaryOf(errors) : message}`,
     ...(errors.length > 0 && { violations }),
     ...(run !== undefined && { run }),
   }

@@ -9,7 +9,7 @@ export type OriginHash = Readonly<Record<string, string>>
 const TEXTS = ['name', 'type', 'device', 'policy'] as const
 const LITERALS = ['vipnets', 'vip2ws', 'lbinfos'] as const
 
-/** A cluster out of a hash, or everything that keeps it from being one. `ignored` are fields that are not of a cluster. */
+/** A cluster out of a hash, or all that keeps it from being one. `ignored` are fields that are not of a cluster. */
 export type FromHash =
   | { cluster: Cluster; ignored: string[] }
   | { cluster: null; ignored: string[]; violations: Violation[] }
