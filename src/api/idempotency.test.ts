@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { startApi } from '../../test/support/api.js'
+import { until } from '../../test/support/wait.js'
 import { createToken } from '../store/tokens.js'
 
 const api = await startApi()
@@ -15,7 +16,7 @@ const scaleOut = (key: string, count = 1, more: Record<string, string> = {}) =>
   api.call('POST', '/api/v1/pools/edge/scale-out', { count }, { 'idempotency-key': key, ...more })
 
 /** Makes the reservation of a key look as if its process had died a while ago. */
-const age = () => db.idempotentRequest.updateMany({ data: { createdAt: new Date(Date.now() - 120_000) } })
+const age = () => db.idempotentRequest.updateMany({ data: { createdAt: new Date(Date.now() - 11_000) } })
 
 describe('Idempotency-Key', () => {
   it('answers a repeat with the first answer and does nothing again', async () => {
@@ -93,6 +94,33 @@ describe('Idempotency-Key', () => {
     const runs = answers.filter(answer => answer.status === 202).map(answer => answer.body.run)
     expect(new Set(runs).size).toBe(1)
     expect(api.engine.started.length).toBe(1)
+  })
+
+  it("is nobody else's for as long as the first request is at work", async () => {
+    const clock = { time: Date.now(), now: () => new Date(clock.time) }
+    const slow = await startApi(deps => ({ ports: { ...deps.ports, clock } }))
+    let letGo: () => void = () => undefined
+    const held = new Promise<void>(resolve => {
+      letGo = resolve
+    })
+    const { start } = slow.engine
+    slow.engine.start = async request => {
+      await held
+      return start(request)
+    }
+    await slow.call('POST', '/api/v1/pools', { name: 'edge' })
+    const ask = () =>
+      slow.call('POST', '/api/v1/pools/edge/scale-out', { count: 1 }, { 'idempotency-key': 'j' })
+    const answer = ask()
+    const reservedAt = async () => (await slow.deps.db.idempotentRequest.findFirst())?.createdAt.getTime()
+    await until(async () => (await reservedAt()) === clock.time)
+    clock.time += 9_000
+    await until(async () => (await reservedAt()) === clock.time)
+    clock.time += 9_000
+    expect((await ask()).body.code).toBe('idempotency-key-in-use')
+    letGo()
+    expect((await answer).status).toBe(202)
+    expect(slow.engine.started.length).toBe(1)
   })
 
   it('keeps no token in clear', async () => {

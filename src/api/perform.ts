@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { z } from 'zod'
+import { messageOf } from '../core/errors.js'
 import { withdrawAudit, writeAudit } from '../store/audit.js'
-import { purgeKeys, releaseKey, reserveKey, settleKey } from '../store/idempotency.js'
+import { purgeKeys, releaseKey, renewKey, reserveKey, settleKey } from '../store/idempotency.js'
 import { findRun } from '../store/runs.js'
 import { toProblem } from './errors.js'
 import { badField, Problem } from './problem.js'
@@ -10,8 +11,8 @@ import type { Answer, AnyRoute, Call } from './route.js'
 type AnyCall = Call<z.infer<z.ZodObject>, z.infer<z.ZodObject>, z.infer<z.ZodObject>>
 type JsonAnswer = Exclude<Answer, { stream: unknown }>
 
-/** A process that has not answered for so long is dead; no request takes half of it. Milliseconds. */
-const DEAD_AFTER = 60_000
+/** A process that has not renewed its reservation for so long is dead, milliseconds; it renews four times as often. */
+const DEAD_AFTER = 10_000
 /** How long an Idempotency-Key is remembered, milliseconds. */
 const REMEMBERED = 24 * 3600 * 1000
 
@@ -27,7 +28,7 @@ export function idempotencyKey(header: string | undefined): string | undefined {
  * The key is reserved before the effect, together with the id of the run that may be started. When the process
  * dies in between, the next request with that key finds the reservation: if a run with that id exists, the effect
  * took place and the run is the answer; if not, nothing was started, and the request is served as if new as soon as
- * the first one must be dead.
+ * the first one must be dead: it renews its reservation for as long as it works.
  */
 export async function perform(route: AnyRoute, call: AnyCall, key: string | undefined): Promise<Answer> {
   if (key === undefined) return audited(route, call)
@@ -41,14 +42,14 @@ export async function perform(route: AnyRoute, call: AnyCall, key: string | unde
   )
   if (reservation.outcome === 'answered') return replay(call, id, reservation)
   if (reservation.outcome === 'reused') throw reused()
-  if (reservation.outcome === 'first') return settled(call, id, () => audited(route, call))
+  if (reservation.outcome === 'first') return settled(call, { id, at: now }, () => audited(route, call))
   const { outcome, runId } = reservation
   // A run that exists is the answer, whether the request that stored it still lives or not.
   if (runId && route.answer.status === 202 && (await findRun(call.deps.db, runId)))
-    return settled(call, id, async () => startedAnswer(runId))
+    return settled(call, { id, at: now }, async () => startedAnswer(runId))
   if (outcome === 'busy') throw busy()
   // What starts no run is done again: it refuses by itself what exists, and a token never shown harms nobody.
-  return settled(call, id, () => audited(route, { ...call, runId }))
+  return settled(call, { id, at: now }, () => audited(route, { ...call, runId }))
 }
 
 /** 202 for a run that has been stored; where to watch it is in `Location`. */
@@ -62,8 +63,13 @@ export const startedAnswer = (run: string, more: Record<string, unknown> = {}): 
 export const forgetOldKeys = (deps: AnyCall['deps']): Promise<void> =>
   purgeKeys(deps.db, new Date(deps.ports.clock.now().getTime() - REMEMBERED))
 
-async function settled(call: AnyCall, id: string, effect: () => Promise<Answer>): Promise<Answer> {
+async function settled(
+  call: AnyCall,
+  { id, at }: { id: string; at: Date },
+  effect: () => Promise<Answer>,
+): Promise<Answer> {
   const { db, sealer } = call.deps
+  const alive = keepAlive(call, id, at)
   try {
     const answer = await effect()
     if ('stream' in answer) return answer
@@ -74,7 +80,23 @@ async function settled(call: AnyCall, id: string, effect: () => Promise<Answer>)
     // After anything but a refusal, whether there was an effect is found out by the next request with this key.
     if (isRefusal(error)) await releaseKey(db, id)
     throw error
+  } finally {
+    alive.end()
   }
+}
+
+/** Renews a reservation until it is ended, or gone. */
+function keepAlive({ deps, requestId }: AnyCall, id: string, since: Date): { end(): void } {
+  let last = since
+  const renew = async () => {
+    const now = deps.ports.clock.now()
+    if (await renewKey(deps.db, id, { last, now })) last = now
+    else clearInterval(timer)
+  }
+  const timer = setInterval(() => {
+    renew().catch(error => deps.log.warn({ requestId }, `reservation not renewed: ${messageOf(error)}`))
+  }, DEAD_AFTER / 4)
+  return { end: () => clearInterval(timer) }
 }
 
 /** An audit row before the effect, so that no effect goes without one; taken back when the request was refused. */

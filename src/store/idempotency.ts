@@ -20,8 +20,8 @@ export type Reservation =
   | { outcome: 'answered'; status: number; response: string }
 
 /**
- * Reserves a key before its effect. Atomic over all processes. A reservation without an answer that is older
- * than `deadAfter` milliseconds belongs to a process that died: the next caller takes it over.
+ * Reserves a key before its effect. Atomic over all processes. A reservation without an answer that was not renewed
+ * for `deadAfter` milliseconds belongs to a process that died: the next caller takes it over.
  */
 export async function reserveKey(
   db: Db,
@@ -44,6 +44,16 @@ export async function reserveKey(
     data: { createdAt: options.now },
   })
   return count > 0 ? { outcome: 'resume', runId: response } : busy
+}
+
+/** Says that the request is still at work. False when it has its answer, or another process took it over. */
+export async function renewKey(
+  db: Db,
+  id: string,
+  { last, now }: { last: Date; now: Date },
+): Promise<boolean> {
+  const where = { id, status: null, createdAt: last }
+  return (await db.idempotentRequest.updateMany({ where, data: { createdAt: now } })).count > 0
 }
 
 /** Keeps the answer for whoever asks again. */
