@@ -71,6 +71,7 @@ describe('S4-5: the nginx hosts of a business', () => {
     expect((await get('/')).body).toEqual(all)
     expect((await get('')).body).toEqual(all)
     expect((await get('/?wstype=apps')).body).toEqual([all[0], all[2]])
+    expect((await get('/?wstype=inner:apps')).body).toEqual([all[2]])
     expect((await get('/?wstype=apps&type=internal')).body).toEqual([all[2]])
     expect((await get('/?type=extra&idc=hy01')).body).toEqual(all.slice(0, 2))
     expect((await get('/?idc=hy02')).body).toEqual([{ wstype: 'inner:apps', wss: ['apps-intng0-cnc1.hy02'] }])

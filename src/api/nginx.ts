@@ -42,7 +42,7 @@ export const nginxRoutes = [
     scope: 'lvs:read',
     origin: { doing: 'nginx get' },
     query: z.strictObject({
-      wstype: z.string().max(100).optional(),
+      wstype: z.string().max(200).optional().describe('<wstype>, or <cluster>:<wstype> as it is answered'),
       type: type.optional().describe('those in clusters of this type'),
       idc: idc.optional().describe('those whose name tells this IDC'),
     }),
@@ -70,9 +70,11 @@ interface Wanted {
 
 /** Businesses of which no host is left are left out. */
 async function hostsOf({ db }: ApiDeps, { wstype, type, idc }: Wanted): Promise<z.output<typeof group>[]> {
-  const groups = await hostsByWstype(db, { wstype })
+  const [business, of] = wstype?.split(':').reverse() ?? []
+  const groups = await hostsByWstype(db, { wstype: business })
   const facing = type === undefined ? undefined : await clustersOf(db, type)
   return groups
+    .filter(each => of === undefined || each.cluster === of)
     .filter(each => facing === undefined || facing.has(each.cluster))
     .map(({ cluster, wstype, hosts }) => ({
       wstype: `${cluster}:${wstype}`,
