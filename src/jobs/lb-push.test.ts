@@ -111,6 +111,19 @@ describe('S4-4: before a balancer reloads', () => {
     expect(push.at('lb1.hy01').calls).toEqual([])
   })
 
+  test('one that has proved itself with it, and serves, is left alone, unless forced', async () => {
+    await push.sync('c2', 'rolling')
+    const { calls } = push.at('lb1.hy01')
+    calls.length = 0
+    expect(await reload()).toMatchObject({ skipped: true })
+    expect(calls).toEqual(['observe'])
+    expect(await reload({ force: true })).toMatchObject({ skipped: false })
+    await push.world.clusters.note('lb1.hy01', { reloading: false })
+    // What it lost since, a reload may bring back.
+    push.at('lb1.hy01').dead.add('60.28.208.1')
+    expect(await reload()).toMatchObject({ skipped: false })
+  })
+
   test('one that was taken back meanwhile is not told', async () => {
     await push.world.clusters.note('lb1.hy01', { revision: old, version: 1 })
     await expect(reload()).rejects.toMatchObject({ code: 'not-in-force' })
@@ -164,6 +177,25 @@ describe('S4-4: after a balancer was told', () => {
     await expect(second()).rejects.toMatchObject({
       name: 'WaitFor',
       message: 'vip 60.28.208.3 does not stand on lo: no host behind it passes its check',
+    })
+  })
+
+  test('what was taken out has to go', async () => {
+    await push.write('c3', { ...push.cluster, vip2ws: push.cluster.vip2ws.slice(0, 1) })
+    await push.sync('c3', 'manual')
+    const running = push.at('lb1.hy01').running
+    const { at, before, skipped, failed } = await inWorld(lbReload, push.world).run(target('lb1.hy01', 'c3'))
+    // It has not read it yet.
+    push.at('lb1.hy01').running = running
+    pass(20)
+    const judged = inWorld(lbVerify, push.world).run({
+      ...{ ...target('lb1.hy01', 'c3'), since: at, before, skipped, failed },
+    })
+    await expect(judged).rejects.toMatchObject({
+      name: 'WaitFor',
+      message: expect.stringMatching(
+        /vip 60\.28\.208\.2 port 80 is served, and should not be.*vip 60\.28\.208\.2 stands on lo, and should not/,
+      ),
     })
   })
 

@@ -4,7 +4,7 @@ import { defineJob, type JobContext } from '../core/define-job.js'
 import { Fatal, PortError, WaitFor } from '../core/errors.js'
 import type { BalancerRecord, ClusterDocument } from '../ports/clusters.js'
 import type { SshHost } from '../ports/ssh.js'
-import { announcedBy, short } from '../render/lvs/drift.js'
+import { addressGaps, announcedBy, serviceGaps, short } from '../render/lvs/drift.js'
 import { act, balancerHost, balancerTarget, lbOf, observe, readable, wordsOf } from './balancer-host.js'
 import { documentOf, revisionOf } from './cluster-files.js'
 
@@ -31,7 +31,7 @@ export const lbReload = defineJob({
   uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock'],
   input,
   output: z.object({
-    /** The balancer has a newer one. */
+    /** The balancer has a newer one, or this one has proved itself on it before and still does. */
     skipped: z.boolean(),
     /** Since when it has been reading; ISO 8601. */
     at: z.iso.datetime(),
@@ -48,11 +48,9 @@ export const lbReload = defineJob({
     const document = await documentOf(ctx.ports, ctx.input)
     const lb = lbOf(document, ctx.input.lb)
     const record = await clusters.balancer(lb.hostname)
-    if ((record?.version ?? 0) > document.version)
-      return {
-        ...{ skipped: true, at: clock.now().toISOString(), failed: null },
-        before: { addresses: [], neighbours: [] },
-      }
+    const at = clock.now().toISOString()
+    const nothing = { at, before: { addresses: [], neighbours: [] }, failed: null }
+    if ((record?.version ?? 0) > document.version) return { ...nothing, skipped: true }
     const revision = revisionOf(document)
     if (record?.revision !== revision)
       throw new Fatal(
@@ -60,19 +58,37 @@ export const lbReload = defineJob({
         `revision ${short(revision)} is not in force on ${lb.hostname} any more: sync anew`,
       )
     const host = await balancerHost(ctx.ports, lb, ctx.signal)
+    if (await isProved(ctx, document, record, host)) {
+      await clusters.note(lb.hostname, { goodVersion: document.version })
+      return { ...nothing, skipped: true }
+    }
     await requireOthers(ctx, document, record, host)
     await clusters.note(lb.hostname, { reloading: true, error: null })
     const result = await act(ctx, host, reloadBalancer(GRACE), { timeout: 120_000 })
-    const at = clock.now().toISOString()
     const { addresses, neighbours } = readable(result.stdout)
     // The next step takes it back.
     const failed = result.code === 0 ? null : wordsOf({ ...result, stdout: '' })
-    return { at, skipped: false, before: { addresses, neighbours }, failed }
+    return { at: clock.now().toISOString(), skipped: false, before: { addresses, neighbours }, failed }
   },
 
   // What is read is read: going back is a rollback.
   undo: 'nothing-to-undo',
 })
+
+/** Whether a balancer runs that revision already, and serves: a sync that was stopped half-way goes on quickly. */
+async function isProved(
+  ctx: Context,
+  document: ClusterDocument,
+  { good, reloading, error }: BalancerRecord,
+  host: SshHost,
+): Promise<boolean> {
+  const revision = revisionOf(document)
+  if (ctx.input.force || good !== revision || reloading || error !== null) return false
+  const { cluster, hosts } = document
+  const seen = await observe(ctx, host)
+  const isHere = seen.current === revision && seen.good === revision && seen.neighbours.length > 0
+  return isHere && [...serviceGaps(cluster, hosts, seen), ...addressGaps(cluster, seen)].length === 0
+}
 
 /** What was noted of a balancer that a revision did not work on. */
 export const refusal = (revision: string, why: string): string =>

@@ -4,7 +4,7 @@ import { defineJob, type JobContext } from '../core/define-job.js'
 import { Fatal, PortError, WaitFor } from '../core/errors.js'
 import type { BalancerRecord, ClusterDocument, Observation } from '../ports/clusters.js'
 import type { SshHost } from '../ports/ssh.js'
-import { addressGaps, type Gap, serviceGaps, servicesGone, short } from '../render/lvs/drift.js'
+import { addressGaps, type Gap, leftovers, serviceGaps, short } from '../render/lvs/drift.js'
 import { act, actWell, balancerHost, balancerTarget, lbOf, observe, wordsOf } from './balancer-host.js'
 import { documentOf, revisionOf } from './cluster-files.js'
 import { beforeSchema, refusal, refused } from './lb-reload.js'
@@ -197,7 +197,7 @@ function gapsOf(
       : []),
     ...serviceGaps(cluster, hosts, observed),
     ...addressGaps({ ...cluster, vip2ws: cluster.vip2ws.filter(({ vip }) => !down.has(vip)) }, observed),
-    ...(former ? servicesGone(former.cluster, cluster, observed) : []),
+    ...(former ? leftovers(former.cluster, cluster, observed) : []),
   ]
 }
 

@@ -91,13 +91,16 @@ export function addressGaps(cluster: Cluster, observed: Observation): Gap[] {
     }))
 }
 
-/** Services that one state of a cluster has and the next has not, and that are served still. */
-export function servicesGone(before: Cluster, after: Cluster, observed: Observation): Gap[] {
+/** Services and VIPs that one state of a cluster has and the next has not, and that are there still. */
+export function leftovers(before: Cluster, after: Cluster, observed: Observation): Gap[] {
   const had = servicesOf(before)
-  return extraServices(after, {
+  const vips = new Set(before.vip2ws.map(each => each.vip))
+  const known = {
     ...observed,
     services: observed.services.filter(each => had.has(keyOf(each.vip, each.port, each.protocol))),
-  })
+    addresses: observed.addresses.filter(address => vips.has(address)),
+  }
+  return [...extraServices(after, known), ...extraAddresses(after, known)]
 }
 
 /** Services that no VIP of the cluster asks for. */
