@@ -79,7 +79,7 @@ export const SETTINGS = {
   ),
   LAZARUS_BALANCER_PATIENCE: setting(
     duration.default('60s'),
-    'How long a balancer that was reloaded may take to serve what it should, before it goes back by itself; at least 10s.',
+    'How long a balancer that was reloaded may take to serve what it should, before it goes back by itself; at least 20s.',
   ),
   LAZARUS_MISSED_BEATS: setting(
     z.coerce.number().int().min(1).default(3),

@@ -227,6 +227,16 @@ describe('S4-4: after a balancer was told', () => {
     await expect(verify()).rejects.toMatchObject({ code: 'not-in-force' })
   })
 
+  test('little patience is no reason to go back from what serves', async () => {
+    push.world.settings.lvsPatience = 1_000
+    const verify = await reloaded()
+    pass(14)
+    await expect(verify()).rejects.toMatchObject({ message: expect.stringContaining('hold') })
+    pass(1)
+    expect(await verify()).toEqual({ skipped: false })
+    expect(push.at('lb1.hy01').calls).toContain('reload 241')
+  })
+
   test('the same when the answer to going back was lost', async () => {
     push.at('lb1.hy01').broken.add(next)
     push.at('lb1.hy01').unheard.add('revert')

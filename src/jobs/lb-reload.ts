@@ -8,8 +8,11 @@ import { addressGaps, announcedBy, serviceGaps, short } from '../render/lvs/drif
 import { act, balancerHost, balancerTarget, lbOf, observe, readable, wordsOf } from './balancer-host.js'
 import { documentOf, revisionOf } from './cluster-files.js'
 
-/** Seconds after which a balancer that nobody has called well goes back by itself: nobody may be able to reach it. */
-const GRACE = 300
+/**
+ * How long after the patience is over a balancer that nobody has called well goes back by itself, milliseconds: nobody
+ * may be able to reach it.
+ */
+const GRACE = 240_000
 
 const input = balancerTarget.extend({
   /** Also where no other balancer announces what this one does. */
@@ -28,7 +31,7 @@ export const lbReload = defineJob({
   name: 'lb.reload',
   summary: 'Has the programs of a balancer read what is in force, unless others are not well.',
   queue: 'ssh',
-  uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock'],
+  uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock', 'settings'],
   input,
   output: z.object({
     /** The balancer has a newer one, or this one has proved itself on it before and still does. */
@@ -44,7 +47,7 @@ export const lbReload = defineJob({
   retry: { attempts: 6, first: '1s', max: '30s', timeout: '5m' },
 
   async run(ctx) {
-    const { clusters, clock } = ctx.ports
+    const { clusters, clock, settings } = ctx.ports
     const document = await documentOf(ctx.ports, ctx.input)
     const lb = lbOf(document, ctx.input.lb)
     const record = await clusters.balancer(lb.hostname)
@@ -64,7 +67,9 @@ export const lbReload = defineJob({
     }
     await requireOthers(ctx, document, record, host)
     await clusters.note(lb.hostname, { reloading: true, error: null })
-    const result = await act(ctx, host, reloadBalancer(GRACE), { timeout: 120_000 })
+    const result = await act(ctx, host, reloadBalancer(Math.ceil((settings.lvsPatience + GRACE) / 1000)), {
+      timeout: 120_000,
+    })
     const { addresses, neighbours } = readable(result.stdout)
     // The next step takes it back.
     const failed = result.code === 0 ? null : wordsOf({ ...result, stdout: '' })

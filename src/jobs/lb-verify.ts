@@ -12,7 +12,7 @@ import { beforeSchema, refusal, refused } from './lb-reload.js'
 /** It looks at its hosts every 6 s, and misses a neighbour after 12: what is well before that proves nothing. */
 const STEADY = 15_000
 /** The least patience that leaves time to look after that. */
-const LEAST = 10_000
+const LEAST = STEADY + 5_000
 
 const input = balancerTarget.extend({
   /** Since when it has been reading; ISO 8601. */
@@ -94,8 +94,8 @@ async function judge(ctx: Context, at: Case): Promise<void> {
       what: `revision ${short(observed.current)} is in force`,
     })
   if (observed && missing.length === 0 && age >= STEADY) return proved(ctx, at, observed)
-  if (ctx.input.failed === null && age < deadline) {
-    ctx.progress(age / deadline, inWords(missing) || 'it serves; it has to hold')
+  if (ctx.input.failed === null && (age < deadline || missing.length === 0)) {
+    ctx.progress(Math.min(age / deadline, 1), inWords(missing) || 'it serves; it has to hold')
     throw new WaitFor('1s', inWords(missing) || `${record.hostname} serves; it has to hold`)
   }
   const why = refusal(revision, inWords(missing))
