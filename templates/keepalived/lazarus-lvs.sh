@@ -251,7 +251,8 @@ case ${1-} in
     ;;
   finish)
     named "${2-}"
-    cat >"$dir.sums"
+    # By a digest, a key that somebody chose could be guessed.
+    (umask 077 && cat >"$dir.sums")
     if [ -d "$dir" ]; then
       cd -- "$dir"
       sha256sum --quiet -c "$dir.sums" >&2 || fail "revision $2 was changed on this machine: remove $dir"
@@ -259,9 +260,10 @@ case ${1-} in
       exit 0
     fi
     cd -- "$dir.part"
-    find . -type f -printf '%P\n' | while IFS= read -r file; do
-      grep -qxE "[0-9a-f]{64}  $(printf %s "$file" | sed 's/[.]/[.]/g')" "$dir.sums" || rm -f -- "$file"
-    done
+    # In one go: with a program for each of a thousand files it would take seconds.
+    find . -type f -printf '%P\n' |
+      awk -v sums="$dir.sums" 'BEGIN { while ((getline line < sums) > 0) wanted[substr(line, 67)] = 1 } !($0 in wanted)' |
+      xargs -r -d '\n' rm -f --
     sha256sum --quiet -c "$dir.sums" >&2 || fail 'what arrived is not what was sent'
     # There is a key in them, and the routing daemon reads them after it has ceased to be root.
     chmod 0600 -- routing/*
