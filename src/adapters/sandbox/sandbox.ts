@@ -116,6 +116,7 @@ async function assemble(directory: string, options: SandboxOptions, closers: Clo
       ACME_DIRECTORY_URL: acme.directoryUrl,
       ACME_CA_FILE: acme.caFile,
       LAZARUS_ZONE: zone,
+      LAZARUS_RESOLVER: `127.0.0.1:${dns.port}`,
     },
   })
   const common = { store, servers, actions, firewalls, faults, driver, events, records, log, describe }

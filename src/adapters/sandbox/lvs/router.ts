@@ -16,6 +16,11 @@ export class Router {
     await this.stage.run(['vtysh', '-b'])
   }
 
+  /** Runs a command on it and returns what it printed. Throws when it fails. */
+  run(argv: readonly string[]): Promise<string> {
+    return this.stage.run(argv)
+  }
+
   /** How one asks it for its route to an address. */
   routeCommand(address: string): string[] {
     return ['ip', 'route', 'show', 'proto', 'ospf', `${address}/32`]
