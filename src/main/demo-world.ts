@@ -14,6 +14,8 @@ export interface DemoWorld {
   adminToken: string
   compute: string
   sandboxUrl: string
+  /** Its own, on a disk where machines can have theirs; removed by `close`. */
+  directory: string
   /** Address of this machine that the machines of the sandbox reach. */
   gateway: string
   dns: { host: string; port: number }
@@ -29,8 +31,11 @@ const sandboxSchema = z.object({
   acme: z.object({ root: z.string().startsWith('-----BEGIN CERTIFICATE-----') }),
 })
 
-/** Starts it in a directory of its own. Nothing of the user's settings is used, except which Terraform. */
-export async function startWorld(): Promise<DemoWorld> {
+/**
+ * Starts it in a directory of its own. Nothing of the user's settings is used, except which Terraform; `settings` go
+ * before those that every demo has.
+ */
+export async function startWorld(settings: Record<string, string> = {}): Promise<DemoWorld> {
   const dataDir = demoDirectory()
   const adminToken = `lzr_${randomBytes(32).toString('base64url')}`
   let up: Up | undefined
@@ -39,7 +44,12 @@ export async function startWorld(): Promise<DemoWorld> {
     rmSync(dataDir, { recursive: true, force: true })
   }
   try {
-    up = await runUp({ port: 0, dataDir, sandbox: true, settings: ownSettings(adminToken) })
+    up = await runUp({
+      port: 0,
+      dataDir,
+      sandbox: true,
+      settings: { ...ownSettings(adminToken), ...settings },
+    })
     const { url, compute, sandboxUrl } = up
     if (!sandboxUrl) throw new Fatal('no-sandbox', 'the sandbox did not start')
     const { gateway, dns, acme } = sandboxSchema.parse(await (await fetch(`${sandboxUrl}/_sandbox`)).json())
@@ -50,6 +60,7 @@ export async function startWorld(): Promise<DemoWorld> {
       adminToken,
       compute,
       sandboxUrl,
+      directory: dataDir,
       gateway,
       dns,
       rootFile,

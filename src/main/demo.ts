@@ -70,7 +70,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     if (!once) {
       report(summary)
       say(text.staying)
-      await aborted(signal)
+      await untilAborted(signal)
     }
   } finally {
     say(text.ending)
@@ -142,7 +142,8 @@ function showAddresses({ world, text, say }: Stage): void {
   say(text.token(world.adminToken))
 }
 
-const aborted = (signal: AbortSignal): Promise<void> =>
+/** Resolves when the signal comes. */
+export const untilAborted = (signal: AbortSignal): Promise<void> =>
   new Promise(resolve => {
     if (signal.aborted) resolve()
     signal.addEventListener('abort', () => resolve(), { once: true })
