@@ -8,6 +8,7 @@ import {
   type WholePort,
 } from './cluster-schema.js'
 import { toAddress } from './ipv4.js'
+import { twinOf } from './ospf.js'
 import { localRangesOf, rangeTexts } from './ranges.js'
 import { fill, type LvsTemplates } from './templates.js'
 
@@ -130,6 +131,6 @@ const LO_MOVES = {
 
 /** Under DPDK the packets come in on its port, and OSPF sees the kernel's twin of it. */
 const dpvsMoves = (port: string) => ({
-  add: [`dpip addr add "$vip/32" dev ${port} || true`, `ip addr replace "$vip/32" dev ${port}.kni`],
-  del: [`dpip addr del "$vip/32" dev ${port} || true`, `ip addr del "$vip/32" dev ${port}.kni || true`],
+  add: [`dpip addr add "$vip/32" dev ${port} || true`, `ip addr replace "$vip/32" dev ${twinOf(port)}`],
+  del: [`dpip addr del "$vip/32" dev ${port} || true`, `ip addr del "$vip/32" dev ${twinOf(port)} || true`],
 })

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { exampleCluster, exampleHosts, exampleWith } from '../../../test/support/lvs/example.js'
 import { lvsTemplates } from '../../../test/support/lvs/templates.js'
-import type { Cluster } from './cluster-schema.js'
+import type { Cluster, Lb } from './cluster-schema.js'
 import { lower } from './lower.js'
 import { REDACTED_KEY, renderRevision } from './revision.js'
 
@@ -27,6 +27,14 @@ test.each([
     .map(([path, content]) => `==> ${path}\n${content}`)
     .join('\n')
   await expect(text).toMatchFileSnapshot(`golden/${dialect}.txt`)
+})
+
+test('S4-1: under DPDK the routing daemon speaks on the twin of the port, and finds the VIPs there', () => {
+  const lb: Partial<Lb> = { dialect: 'dpvs', routing: 'frr', localips: ['10.0.19.227-229'] }
+  const [files] = Object.values(render(exampleWith({ lb })).files)
+  const routing = files?.['routing/frr.conf']
+  expect(routing).toContain('\ninterface em1.kni\n ip ospf area 0.0.0.0\n')
+  expect(routing).toContain('\n match interface em1.kni\n')
 })
 
 test('S4-6: the same cluster gives the same revision, whatever the order of its fields', () => {
@@ -90,7 +98,7 @@ test('the key stands in the routing files alone', () => {
   expect(holders.map(([path]) => path)).toEqual(['routing/frr.conf'])
 })
 
-test('S4-7: what is shown without the key has the digests of the true files, and they do not tell it', () => {
+test('S4-6: what is shown without the key has the digests of the true files, and they do not tell it', () => {
   const redact = (text: string) => text.replace('example-key', REDACTED_KEY)
   const [shown, meant] = [render(stock(), REDACTED_KEY, 'mark of example-key'), render(stock())]
   expect(shown.id).toBe(meant.id)

@@ -83,6 +83,11 @@ describe('S4-1: rules of a cluster', () => {
       'vip2ws.0.ports.0.check: UDP has a check of its own: leave it out',
     ],
     [
+      'a port of DPDK whose twin has too long a name',
+      { cluster: { device: 'datacenter-0' }, lb: { dialect: 'dpvs' } },
+      'device: with a balancer of dialect dpvs at most 11 characters: datacenter-0.kni',
+    ],
+    [
       'another port behind DR',
       { vip: { kind: 'DR', ports: [{ sport: 80, dport: 81 }] } },
       'vip2ws.0.ports.0.dport: DR keeps the port: sport and dport must be the same',

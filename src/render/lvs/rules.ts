@@ -1,5 +1,6 @@
 import { type Cluster, dialectOf, kindOf, portsOf, type Vip } from './cluster-schema.js'
 import { contains, networkOf, overlap, parseNetwork, prefixOf, toAddress, toNumber } from './ipv4.js'
+import { twinOf } from './ospf.js'
 import { localRangesOf } from './ranges.js'
 import { balancerRules } from './rules-balancer.js'
 
@@ -22,12 +23,24 @@ export interface Surroundings {
 export function violationsOf(cluster: Cluster, { others, resolved }: Surroundings): Violation[] {
   return [
     ...cluster.lbinfos.flatMap((lb, index) => balancerRules(lb, cluster.type, `lbinfos.${index}`)),
+    ...deviceRules(cluster),
     ...networkRules(cluster),
     ...cluster.vip2ws.flatMap((vip, index) => vipRules(vip, cluster, resolved, `vip2ws.${index}`)),
     ...uniqueRules(cluster, others),
     ...localAddressRules(cluster, others, resolved),
   ]
 }
+
+/** An interface has 15 characters, also the twin of a port that DPDK has. */
+const deviceRules = ({ device, lbinfos }: Cluster): Violation[] =>
+  lbinfos.some(lb => dialectOf(lb) === 'dpvs') && twinOf(device).length > 15
+    ? [
+        {
+          path: 'device',
+          message: `with a balancer of dialect dpvs at most 11 characters: ${twinOf(device)}`,
+        },
+      ]
+    : []
 
 /** Networks of VIPs lie apart from each other and from the networks that balancers stand in. */
 function networkRules(cluster: Cluster): Violation[] {
