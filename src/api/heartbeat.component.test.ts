@@ -63,12 +63,12 @@ it('records every beat that it acknowledged, though Redis is killed in between',
     }
   }
   const agents = Array.from({ length: NODES }, (_, number) => agent(number))
-  await until(() => acknowledged.size > 500)
+  await until(() => acknowledged.size > 500, { what: 'beats to be taken', within: 40_000 })
   await redis.crash()
   await until(() => statuses.has(503))
   await redis.restart()
   const before = acknowledged.size
-  await until(() => acknowledged.size > before + 500, { what: 'beats to be taken again', within: 20_000 })
+  await until(() => acknowledged.size > before + 500, { what: 'beats to be taken again', within: 40_000 })
   beating.abort()
   await Promise.all(agents)
   expect([...statuses].sort()).toEqual([200, 503])
@@ -78,4 +78,4 @@ it('records every beat that it acknowledged, though Redis is killed in between',
   })
   const row = await db.node.findUniqueOrThrow({ where: { name: 'edge-0' } })
   expect(row.lastSeq).toBeGreaterThan(0)
-})
+}, 150_000)
