@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import Order from './test/support/order.js'
 
 // Most tests wait more than they work: vitest's own choice, one worker less than processors, is slow on two.
 const base = {
@@ -13,6 +14,7 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/support/closing-line.ts'],
     exclude: ['dist/**', 'node_modules/**'],
+    sequence: { sequencer: Order },
     projects: [
       {
         test: {
@@ -41,7 +43,6 @@ export default defineConfig({
           globalSetup: './test/support/compile.ts',
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          maxWorkers: 1,
         },
       },
     ],
