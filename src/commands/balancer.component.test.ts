@@ -177,6 +177,21 @@ describe('S4-4: revisions on a balancer', () => {
     expect(readlinkSync(home('current'))).toBe(two)
   })
 
+  test('what was staged just now is not among the old ones, though most of it is a copy', () => {
+    stage(one, files('one'))
+    utimesSync(home(one), 1, 1)
+    run(['activate', one])
+    const later = ['4', '5', '6'].map(sha256)
+    for (const revision of later) stage(revision, files(revision))
+    expect(run(['prune', '2']).status).toBe(0)
+    const kept = () => readdirSync(home()).filter(name => name.length === 64)
+    expect(kept().sort()).toEqual([one, ...later.slice(1)].sort())
+    // Staged again, it is new again.
+    stage(later[1] ?? '', files(later[1] ?? ''))
+    expect(run(['prune', '1']).status).toBe(0)
+    expect(kept().sort()).toEqual([one, later[1]].sort())
+  })
+
   test('what was changed by hand in a revision is not taken for it', () => {
     stage(one, files('one'))
     writeFileSync(home(one, 'keepalived/keepalived.conf'), 'by hand')

@@ -257,6 +257,7 @@ case ${1-} in
       cd -- "$dir"
       sha256sum --quiet -c "$dir.sums" >&2 || fail "revision $2 was changed on this machine: remove $dir"
       rm -f -- "$dir.sums"
+      touch -- "$dir"
       exit 0
     fi
     cd -- "$dir.part"
@@ -278,6 +279,8 @@ case ${1-} in
       install -m 755 sbin/vipctl "$root/usr/local/sbin/vipctl.new"
       mv -fT -- "$root/usr/local/sbin/vipctl.new" "$root/usr/local/sbin/vipctl"
     fi
+    # A copy is as old as what it was made from, and the oldest go first.
+    touch -- "$dir.part"
     mv -T -- "$dir.part" "$dir"
     ;;
   check)
