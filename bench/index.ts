@@ -4,7 +4,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { aimText, type Finding, isMet, line, round } from './measure.js'
 
-const BENCHES = ['engine', 'gate', 'heartbeats', 'scale-out', 'tunnel', 'access', 'lvs']
+const BENCHES = ['engine', 'gate', 'heartbeats', 'scale-out', 'tunnel', 'access', 'lvs', 'lvs-push']
 
 const words = process.argv.slice(2)
 const json = words.includes('--json')

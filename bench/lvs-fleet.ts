@@ -32,11 +32,11 @@ export const hostsOf = (clusters: readonly Cluster[]): Map<string, string> =>
   )
 
 /** The same cluster with one port of one VIP led elsewhere: one small file of each balancer changes. */
-export const changed = (cluster: Cluster): Cluster => ({
+export const changed = (cluster: Cluster, dport = 9_999): Cluster => ({
   ...cluster,
   vip2ws: cluster.vip2ws.map((vip, index) =>
     index === 0
-      ? { ...vip, ports: (vip.ports ?? []).map((port, at) => (at === 0 ? { ...port, dport: 9_999 } : port)) }
+      ? { ...vip, ports: (vip.ports ?? []).map((port, at) => (at === 0 ? { ...port, dport } : port)) }
       : vip,
   ),
 })

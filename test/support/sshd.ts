@@ -17,20 +17,24 @@ export interface Sshd {
   stop(): Promise<void>
 }
 
-/** A real sshd on a free port of 127.0.0.1 that lets one new key in. */
-export async function startSshd(): Promise<Sshd> {
+/** A real sshd on a free port of 127.0.0.1 that lets one key in; `within`: a program that starts it and becomes it. */
+export async function startSshd({
+  within = [],
+  user = generateSshKey('test'),
+}: {
+  within?: readonly string[]
+  user?: ReturnType<typeof generateSshKey>
+} = {}): Promise<Sshd> {
   const directory = mkdtempSync(join(tmpdir(), 'lazarus-sshd-'))
   const write = (name: string, text: string) => writeFileSync(join(directory, name), text, { mode: 0o600 })
   const hostKey = generateSshKey('')
-  const user = generateSshKey('test')
   const port = await freePort()
   write('host_key', hostKey.privateKey)
   write('authorized_keys', `${user.publicKey}\n`)
   write('sshd_config', config(directory, port))
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
-  const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(directory, 'sshd_config')], {
-    stdio: 'ignore',
-  })
+  const [program = '', ...args] = [...within, '/usr/sbin/sshd', '-D', '-e', '-f', `${directory}/sshd_config`]
+  const child = spawn(program, args, { stdio: 'ignore' })
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL')

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import pLimit, { type LimitFunction } from 'p-limit'
 import { messageOf, PortError } from '../../core/errors.js'
 import type { SshHost } from '../../ports/ssh.js'
@@ -21,7 +22,10 @@ export class Connections {
   constructor(
     private readonly identity: () => Promise<string>,
     private readonly maxSessionsPerHost: number,
-  ) {}
+  ) {
+    // Every connection that is being opened listens; Node would warn of the eleventh.
+    setMaxListeners(0, this.closing.signal)
+  }
 
   /** Runs `work` on the host's connection, at most `maxSessionsPerHost` at once. Throws `PortError`. */
   async use<T>(host: SshHost, signal: AbortSignal, work: (connection: Connection) => Promise<T>): Promise<T> {
