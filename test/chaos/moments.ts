@@ -1,5 +1,7 @@
 import type { AnyWorkflow } from '../../src/core/define-workflow.js'
 import { jobs } from '../../src/jobs/index.js'
+import { clusterChange } from '../../src/workflows/cluster-change.js'
+import { wsDrain } from '../../src/workflows/ws-drain.js'
 import type { Random } from './random.js'
 
 /**
@@ -27,8 +29,14 @@ export function undosOf(workflow: AnyWorkflow): Arm[] {
   return names.flatMap(job => [`${job} undoing` as const, `${job} undone` as const])
 }
 
+/** What is done for each cluster that a node stands in: nodes of role edge stand in none. */
+const IN_CLUSTERS: readonly AnyWorkflow[] = [clusterChange, wsDrain]
+
 function jobsOf(workflow: AnyWorkflow): string[] {
-  return workflow.parts.flatMap(part => (part.kind === 'job' ? [part.job.name] : jobsOf(part.workflow)))
+  return workflow.parts.flatMap(part => {
+    if (part.kind === 'job') return [part.job.name]
+    return IN_CLUSTERS.includes(part.workflow) ? [] : jobsOf(part.workflow)
+  })
 }
 
 /** What {@link writeArms} wrote. Throws on a job that there is not. */
