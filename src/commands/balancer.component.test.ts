@@ -439,6 +439,16 @@ exit
     expect(told()).toContain(' ip ospf cost 99')
   })
 
+  test('that is slow is asked again later, and not restarted', () => {
+    program('vtysh', 'exit 124')
+    stage(two, routing(FRR.replace('cost 15', 'cost 99')))
+    run(['activate', two])
+    expect(run(['reload'])).toMatchObject({
+      ...{ status: 75, stderr: 'lazarus-lvs: the routing daemon does not answer\n' },
+    })
+    expect(readFileSync(path.join(root, 'calls'), 'utf8')).not.toContain('service frr')
+  })
+
   test('that does not run is started', () => {
     program('vtysh', 'exit 1')
     stage(two, routing(FRR.replace('cost 15', 'cost 99')))

@@ -60,7 +60,7 @@ observe_brief() {
   printf '== current\n%s\n== good\n%s\n' "$(link current)" "$(link good)"
   printf '== addresses\n' && ip -o -4 addr show | awk '$2 == "lo" || $2 ~ /[.]kni$/'
   printf '== neighbours\n'
-  if command -v vtysh >/dev/null; then timeout 10 vtysh -c 'show ip ospf neighbor json' || true; fi
+  if command -v vtysh >/dev/null; then timeout 15 vtysh -c 'show ip ospf neighbor json' || true; fi
   printf '\n== end\n'
 }
 
@@ -100,7 +100,11 @@ load_routing() {
     was=$home/.loaded-${file##*/}
     [ -f "$was" ] || : >"$was"
     if ! cmp -s -- "$was" "$file"; then
-      if timeout 10 vtysh -c 'show ip ospf' >/dev/null 2>&1; then
+      runs=0
+      timeout 20 vtysh -c 'show ip ospf' >/dev/null 2>&1 || runs=$?
+      # One that is slow is not restarted: that would take every VIP away for a while.
+      [ "$runs" -ne 124 ] || code=75 fail 'the routing daemon does not answer'
+      if [ "$runs" -eq 0 ]; then
         said=$({ echo 'configure terminal' && routing_changes "$was" "$file" && echo end; } | timeout 30 vtysh 2>&1) ||
           fail "the routing daemon could not be told: $said"
         case "
