@@ -69,6 +69,11 @@ test('S4-4: a cluster is made, changed, looked at, rolled back and deleted', asy
   expect(await ok('vips')).toContain('60.28.208.2')
   expect(await ok('sync', name, '--policy', 'manual')).toContain('synced successfully')
   expect(await ok('revert', name, LB)).toContain('lazarus runs watch')
+  expect(await ok('drain', name, '--lb', LB, '--dry-run')).toMatch(/lb\.drain[\s\S]*Nothing has been done/)
+  expect(
+    await ok('drain', name, '--vip', '60.28.208.2', '--remove', '--confirm', 'vip-withdrawal'),
+  ).toContain('lazarus runs watch')
+  expect(await ok('undrain', name, '--lb', LB)).toContain('lazarus runs watch')
   await api.db.run.deleteMany()
   await ok('delete', name)
   expect(await ok()).toContain('no clusters yet')

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { Readable } from 'node:stream'
+import { describe, expect, test, vi } from 'vitest'
 import { lazarus } from '../../test/support/cli.js'
 import { type Answer, type Seen, startFakeHttp } from '../../test/support/fake-http.js'
 import { exampleCluster } from '../../test/support/lvs/example.js'
@@ -188,6 +189,19 @@ describe('what is asked for', () => {
       { ws: 'a', remove: true, patience: 9 },
       { lb: 'lb-1' },
     ])
+  })
+
+  test('the key of OSPF comes from standard input, and is shown nowhere', async () => {
+    const stdin = vi.spyOn(process, 'stdin', 'get')
+    stdin.mockImplementation(() => Readable.from(['secret-key-1\n']) as never)
+    const { run, seen } = await api(preview('rolling', gone))
+    const refused = await run('ospf-key', 'hy')
+    const set = await run('ospf-key', 'hy', '--confirm', 'vip-withdrawal')
+    stdin.mockRestore()
+    expect([refused.code, set.code]).toEqual([4, 0])
+    expect(seen.at(-1)).toMatchObject({ method: 'PUT', body: { key: 'secret-key-1' } })
+    expect(JSON.stringify([refused, set, seen.map(each => each.path)])).not.toContain('secret-key')
+    expect((await run('ospf-key', 'hy', 'secret-key-1')).code).toBe(2)
   })
 
   test('create and add-lb read files', async () => {
