@@ -224,6 +224,21 @@ describe('S4-4: revisions on a balancer', () => {
     expect(readObservation(run(['reload']).stdout)).toMatchObject({ good: one, addresses: [] })
   })
 
+  test('told to go back, what it did before it was told to go forth counts', () => {
+    program('service', '')
+    program('ip', 'echo "1: lo    inet 198.18.100.1/32 scope global lo"')
+    stage(one, files('one'))
+    run(['activate', one])
+    run(['reload'])
+    run(['good'])
+    stage(two, files('two'))
+    run(['activate', two])
+    run(['reload'])
+    program('ip', 'exit 1')
+    expect(readObservation(run(['revert']).stdout).addresses).toEqual(['198.18.100.1'])
+    expect(readlinkSync(home('current'))).toBe(one)
+  })
+
   test('nobody calls it well in time: it goes back by itself', async () => {
     program('service', '')
     stage(one, files('one'))

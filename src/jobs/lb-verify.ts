@@ -51,7 +51,7 @@ export const lbVerify = defineJob({
   output: z.object({ skipped: z.boolean() }),
   key: input => `lvs-${input.cluster}`,
   target: input => input.lb,
-  retry: { attempts: 6, first: '1s', max: '30s', timeout: '10m' },
+  retry: { attempts: 6, first: '1s', max: '30s', timeout: '1h' },
 
   async run(ctx) {
     const document = await documentOf(ctx.ports, ctx.input)
