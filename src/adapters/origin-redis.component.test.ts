@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-test('S4-2: every cluster of the original is read as it is, and nothing else', async () => {
+test('S4-6: every cluster of the original is read as it is, and nothing else', async () => {
   const redis = new Redis(`${server.url}/3`)
   const fields = { type: "u'extra'", vipnets: "['60.28.208.0/25']", device: '"em1"' }
   await redis.hset('cluster:hy-outer', fields)

@@ -120,7 +120,7 @@ test('a cluster that is not there is refused, whatever is asked', async () => {
   }
 })
 
-test('S4-2: clusters of the original come in by its Redis, and go out as it keeps them', async () => {
+test('S4-6: clusters of the original come in by its Redis, and go out as it keeps them', async () => {
   const origin = await startRedis()
   const redis = new Redis(origin.url)
   await redis.hset(`cluster:${name}`, hashOfCluster(exampleCluster()))
