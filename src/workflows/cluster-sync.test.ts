@@ -157,4 +157,31 @@ describe('S4-3: a sync in a world of three balancers', () => {
     expect(again.failed).toBeNull()
     expect(LBS.map(lb => push.record(lb).goodVersion)).toEqual([2, 2, 2])
   })
+
+  test('S4-4: 200 VIPs with 50 ports each go to all of them, and one port more is one file', async () => {
+    push = pushWorld(2)
+    const lbs = push.cluster.lbinfos.map(lb => lb.hostname)
+    const ports = (count: number) =>
+      Array.from({ length: count }, (_, at) => ({ sport: 1000 + at, dport: 80 }))
+    const vips = Array.from({ length: 200 }, (_, at) => ({
+      ...{
+        vip: `60.28.208.${at + 1}`,
+        wstype: 'apps',
+        wss: ['apps-1.hy01', 'apps-2.hy01'],
+        ports: ports(50),
+      },
+    }))
+    const big = { ...push.cluster, vipnets: ['60.28.208.0/24'], vip2ws: vips }
+    await push.write('c1', big)
+    expect((await push.sync('c1', 'rolling')).failed).toBeNull()
+    expect(push.record('lb2.hy01').observed?.services).toHaveLength(10_000)
+    for (const lb of lbs) push.at(lb).sent.length = 0
+    const [first, ...others] = vips
+    await push.write('c2', { ...big, vip2ws: first ? [{ ...first, ports: ports(51) }, ...others] : [] })
+    expect((await push.sync('c2', 'rolling')).failed).toBeNull()
+    for (const lb of lbs) {
+      const sent = push.at(lb).sent.map(file => file.path.replace(/.*\.part\//, ''))
+      expect(sent.filter(path => !path.endsWith('lazarus-lvs'))).toEqual(['keepalived/60.28.208.1.conf'])
+    }
+  }, 60_000)
 })
