@@ -83,7 +83,8 @@ export class Host {
   }
 }
 
-const configuration = (name: string, tls: string): string => `pid nginx.pid;
+const configuration = (name: string, tls: string): string => `user root;
+pid nginx.pid;
 error_log stderr warn;
 worker_processes 1;
 events { worker_connections 512; }

@@ -1,4 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { footprint } from '../../../../test/support/footprint.js'
 import { pushByHand } from '../../../../test/support/lvs/by-hand.js'
 import { lvsTemplates } from '../../../../test/support/lvs/templates.js'
 import { diskForMachines, tempDir } from '../../../../test/support/temp.js'
@@ -58,6 +62,34 @@ const balancersSeen = async (): Promise<Set<string>> => {
   )
 }
 
+test.skipIf(obstacles.length > 0)(
+  'a world that was killed leaves nothing, and its place is free',
+  async () => {
+    const directory = tempDir(diskForMachines())
+    const module = JSON.stringify(fileURLToPath(new URL('./world.ts', import.meta.url)))
+    const script = `const { startLvsWorld } = await import(${module})
+    await startLvsWorld({ directory: process.argv[1], authorizedKeys: [], balancers: 1, hosts: 1 })
+    console.log('up')
+    setInterval(() => undefined, 1000)`
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', script, directory],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    )
+    const ended = once(child, 'close')
+    await once(child.stdout, 'data')
+    child.kill('SIGKILL')
+    await ended
+    const bridge = (line: string) => line.includes('lzr')
+    await until(() => footprint(directory).every(bridge), { what: 'the end of its processes' })
+    const next = await startLvsWorld({ directory, authorizedKeys: [], balancers: 0, hosts: 1 })
+    await next.close()
+    expect(footprint(directory)).toEqual([])
+  },
+)
+
 describe.skipIf(obstacles.length > 0)('a world of balancers', () => {
   beforeAll(async () => {
     world = await startLvsWorld({
@@ -73,7 +105,7 @@ describe.skipIf(obstacles.length > 0)('a world of balancers', () => {
     await world?.close()
   })
 
-  test('S4: two balancers with IPVS, keepalived and FRR serve a VIP, each with its share', async () => {
+  test('S4-2: two balancers with IPVS, keepalived and FRR serve a VIP, each with its share', async () => {
     const hosts = new Map(world.hosts.map(({ name, ip }) => [name, ip]))
     const cluster = clusterOf(world)
     expect(violationsOf(cluster, { resolved: hosts, others: [] })).toEqual([])
