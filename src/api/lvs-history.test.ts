@@ -101,6 +101,8 @@ test('S4-4: what a cluster should do stands beside what it does', async () => {
   })
   const drift = body.balancers[0].drift.map((gap: { path: string }) => gap.path)
   expect(drift).toEqual(expect.arrayContaining([`vip ${apps} port 80`, `vip ${search}`]))
+  expect((await json('GET', `/${name}/state?lb=${LB}`)).body).toEqual(body)
+  expect((await json('GET', `/${name}/state?lb=none`)).body.errors[0].field).toBe('query.lb')
   expect((await json('GET', '/nobody/state')).body.code).toBe('cluster-not-found')
 })
 

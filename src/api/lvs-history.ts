@@ -116,10 +116,16 @@ export const lvsHistoryRoutes = [
     summary: 'What every balancer, VIP and host should do, and what it was last seen to do.',
     scope: 'lvs:read',
     params: ofCluster,
+    query: z.strictObject({ lb: z.string().max(253).optional().describe('of this balancer alone') }),
     answer: { status: 200, text: 'the state', schema: stateView },
-    handle: async ({ deps, params: { name } }) => {
+    handle: async ({ deps, params: { name }, query: { lb } }) => {
       const document = await findCluster(deps, name)
-      return { status: 200, body: clusterState(document, await deps.ports.clusters.balancers(name)) }
+      const { lbinfos } = document.cluster
+      const wanted = lb === undefined ? lbinfos : lbinfos.filter(each => each.hostname === lb)
+      if (lb !== undefined && wanted.length === 0)
+        throw badField('query.lb', `there is no balancer ${lb} in the cluster`)
+      const part = { ...document, cluster: { ...document.cluster, lbinfos: wanted } }
+      return { status: 200, body: clusterState(part, await deps.ports.clusters.balancers(name)) }
     },
   }),
   defineRoute({

@@ -12,8 +12,9 @@ export function addViews(lvs: Command, cli: Cli): void {
     .command('state <cluster>')
     .description('what a cluster should do, what its balancers do, and in what the two differ')
     .option('--hosts', 'every host on every balancer, too')
-  remote<{ hosts?: boolean }>(cli, state, async ({ api, output, options }, name = '') => {
-    const found = await api.get(`${named('lvs', name)}/state`, lvsState)
+    .option('--lb <host>', 'this balancer alone')
+  remote<{ hosts?: boolean; lb?: string }>(cli, state, async ({ api, output, options }, name = '') => {
+    const found = await api.get(`${named('lvs', name)}/state`, lvsState, { lb: options.lb })
     output.result(found, stateLines(found, options))
   })
   const revisions = lvs
