@@ -5,7 +5,7 @@ import Order from './test/support/order.js'
 const base = {
   pool: 'forks' as const,
   setupFiles: './test/support/setup.ts',
-  testTimeout: 20_000,
+  testTimeout: 40_000,
   hookTimeout: 60_000,
   maxWorkers: 4,
 }

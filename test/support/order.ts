@@ -8,8 +8,10 @@ export default class Order extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
     const of = (name: string) => sorted.filter(file => file.project.name === name)
-    const places = [...placed(of('e2e')), ...placed(of('component'))]
-    return [...places.sort((a, b) => a.place - b.place).map(({ file }) => file), ...of('unit')]
+    const spread = [...placed(of('e2e')), ...placed(of('component'))]
+      .sort((a, b) => a.place - b.place)
+      .map(({ file }) => file)
+    return [...spread, ...sorted.filter(file => !spread.includes(file))]
   }
 }
 

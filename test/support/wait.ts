@@ -5,11 +5,11 @@ type Falsy = false | 0 | '' | null | undefined
 /**
  * Asks `check` until it answers with something truthy, and returns that. It asks every 20 ms at first, later when a
  * tenth more of the time has gone by, at the longest every 100 ms: asking an API costs more than what it does meanwhile.
- * Throws after `within` milliseconds (default 10 s) and says `what` was waited for. An error of `check` counts as "not yet".
+ * Throws after `within` milliseconds (default 20 s) and says `what` was waited for. An error of `check` counts as "not yet".
  */
 export async function until<T>(
   check: () => T | Promise<T>,
-  { within = 10_000, what = 'a condition' }: { within?: number; what?: string } = {},
+  { within = 20_000, what = 'a condition' }: { within?: number; what?: string } = {},
 ): Promise<Exclude<T, Falsy>> {
   const begun = Date.now()
   let last: unknown
