@@ -4,6 +4,7 @@ import type { Cli } from '../command.js'
 import { createOutput } from '../output.js'
 
 interface DemoOptions {
+  lvs?: boolean
   once?: boolean
   json?: boolean
   lang?: 'en' | 'zh'
@@ -14,21 +15,23 @@ export function addDemo(program: Command, cli: Cli): void {
   program
     .command('demo')
     .description('raise three machines in a sandbox, kill one, watch it come back; nothing is left behind')
+    .option('--lvs', 'a cluster of load balancers instead: failover, a bad change taken back, rollback')
     .option('--once', 'end after the summary instead of waiting for Ctrl-C')
     .option('--json', 'print the summary as JSON on stdout; the story goes to stderr')
     .addOption(
       new Option('--lang <language>', 'language of the story (default: as LANG says)').choices(['en', 'zh']),
     )
     .action(async (options: DemoOptions) => {
-      const { runDemo } = await import('../../main/demo.js')
       const json = options.json === true
       const story = json ? cli.io.stderr : cli.io.stdout
-      await runDemo({
+      const common = {
         language: options.lang ?? (prefersChinese() ? 'zh' : 'en'),
         once: options.once === true,
         output: createOutput({ stdout: story, stderr: story }, false),
-        report: summary => createOutput(cli.io, json).result(summary, ''),
+        report: (summary: object) => createOutput(cli.io, json).result(summary, ''),
         signal: cli.signal,
-      })
+      }
+      if (options.lvs) await (await import('../../main/demo-lvs.js')).runLvsDemo(common)
+      else await (await import('../../main/demo.js')).runDemo(common)
     })
 }
