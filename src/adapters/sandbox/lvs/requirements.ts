@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { missingOf } from '../requirements.js'
@@ -22,6 +22,9 @@ const PROGRAMS: Record<string, string> = {
   curl: 'curl',
   openssl: 'openssl',
 }
+const SHARED = '/dev/shm'
+/** Megabytes, for two balancers. */
+const ENOUGH = 320
 const TUN = '/dev/net/tun'
 const PROBE_MS = 10_000
 
@@ -33,7 +36,7 @@ export async function lvsObstacles(): Promise<string[]> {
   const missing = missingOf(PROGRAMS)
   if (missing.length > 0)
     return [`programs are missing: bin/setup --lvs, or apt-get install ${missing.join(' ')}`]
-  const found = [tunObstacle(), await kernelObstacle()]
+  const found = [tunObstacle(), memoryObstacle(), await kernelObstacle()]
   return found.filter(each => each !== null)
 }
 
@@ -45,6 +48,15 @@ function tunObstacle(): string | null {
     const why = existsSync(TUN) ? String(error) : 'it is not there'
     return `${TUN} cannot be opened (${why}): load the module tun, or give the container that device`
   }
+}
+
+/** The memory of a user-mode kernel is a file there. */
+function memoryObstacle(): string | null {
+  const { bavail, bsize } = statfsSync(SHARED)
+  const free = Math.floor((bavail * bsize) / 2 ** 20)
+  return free >= ENOUGH
+    ? null
+    : `${SHARED} has ${free} MB left, and balancers need ${ENOUGH}: give the container more shared memory`
 }
 
 /** A user-mode kernel traces its processes: it is started without a disk, and must come as far as to say its version. */
