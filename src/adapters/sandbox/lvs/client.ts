@@ -8,7 +8,8 @@ const SECONDS = 5
 
 /** One request of a client. */
 export interface Answer {
-  /** When it ended, milliseconds since 1970. */
+  /** When it began and ended, milliseconds since 1970. */
+  began: number
   at: number
   /** The whole answer came, with status 200. */
   ok: boolean
@@ -57,9 +58,10 @@ export class Client {
     return this.stage.run(argv, NAME)
   }
 
-  /** Asks again and again: so many at once, each with so many seconds between two requests. */
-  load(url: string, { atOnce = 2, pause = 0.05 } = {}): Load {
-    const child = this.stage.spawn(['bash', lvsAsset('load.sh'), url, String(atOnce), String(pause)], NAME)
+  /** Asks again and again: so many at once, each with so many seconds between two requests, and for one. */
+  load(url: string, { atOnce = 2, pause = 0.05, patience = 20 } = {}): Load {
+    const settings = [atOnce, pause, patience].map(String)
+    const child = this.stage.spawn(['bash', lvsAsset('load.sh'), url, ...settings], NAME)
     const ended = once(child, 'close')
     const answers: Answer[] = []
     let rest = ''
@@ -80,6 +82,6 @@ export class Client {
 }
 
 function toAnswer(line: string): Answer {
-  const [at, code, status, host = '', from = ''] = line.split(' ')
-  return { at: Number(at), ok: code === '0' && status === '200', host, from }
+  const [began, at, code, status, host = '', from = ''] = line.split(' ')
+  return { began: Number(began), at: Number(at), ok: code === '0' && status === '200', host, from }
 }
