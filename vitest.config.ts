@@ -10,6 +10,15 @@ const base = {
   maxWorkers: 4,
 }
 
+const BALANCERS = 'test/e2e/lvs.e2e.test.ts'
+const endToEnd = {
+  ...base,
+  include: ['test/e2e/**/*.e2e.test.ts'],
+  globalSetup: './test/support/compile.ts',
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+}
+
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/closing-line.ts'],
@@ -35,16 +44,9 @@ export default defineConfig({
           testTimeout: 60_000,
         },
       },
-      {
-        test: {
-          ...base,
-          name: 'e2e',
-          include: ['test/e2e/**/*.e2e.test.ts'],
-          globalSetup: './test/support/compile.ts',
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
-        },
-      },
+      { test: { ...endToEnd, name: 'e2e', exclude: [BALANCERS] } },
+      // Real balancers are machines in software, and lose requests beside other work: after all others, alone.
+      { test: { ...endToEnd, name: 'e2e-alone', include: [BALANCERS], maxWorkers: 1 } },
     ],
   },
 })
