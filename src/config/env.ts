@@ -79,7 +79,11 @@ export const SETTINGS = {
   ),
   LAZARUS_BALANCER_PATIENCE: setting(
     duration.default('60s'),
-    'How long a balancer that was reloaded may take to serve what it should, before it goes back by itself; at least 20s.',
+    'How long a balancer that was reloaded may take to serve what it should, before it goes back by itself.',
+  ),
+  LAZARUS_BALANCER_STEADY: setting(
+    duration.default('15s'),
+    'How long after its reload a balancer has to serve still, to have proved itself: it misses a lost OSPF neighbour after 12s.',
   ),
   LAZARUS_MISSED_BEATS: setting(
     z.coerce.number().int().min(1).default(3),

@@ -9,10 +9,8 @@ import { act, actWell, balancerHost, balancerTarget, lbOf, observe, wordsOf } fr
 import { documentOf, revisionOf } from './cluster-files.js'
 import { beforeSchema, refusal, refused } from './lb-reload.js'
 
-/** It looks at its hosts every 6 s, and misses a neighbour after 12: what is well before that proves nothing. */
-const STEADY = 15_000
-/** The least patience that leaves time to look after that. */
-const LEAST = STEADY + 5_000
+/** What patience leaves at least to look at a balancer that has held for long enough, milliseconds. */
+const LOOKING = 5_000
 
 const input = balancerTarget.extend({
   /** Since when it has been reading; ISO 8601. */
@@ -93,7 +91,8 @@ async function judge(ctx: Context, at: Case): Promise<void> {
       path: `lb ${record.hostname}`,
       what: `revision ${short(observed.current)} is in force`,
     })
-  if (observed && missing.length === 0 && age >= STEADY) return proved(ctx, at, observed)
+  if (observed && missing.length === 0 && age >= ctx.ports.settings.lvsSteady)
+    return proved(ctx, at, observed)
   if (ctx.input.failed === null && (age < deadline || missing.length === 0)) {
     ctx.progress(Math.min(age / deadline, 1), inWords(missing) || 'it serves; it has to hold')
     throw new WaitFor('1s', inWords(missing) || `${record.hostname} serves; it has to hold`)
@@ -132,7 +131,7 @@ async function judgeGood(ctx: Context, at: Case): Promise<never> {
   const observed = await look(ctx, at, from + deadline)
   const former = await documentOfGood(ctx, record)
   const missing = observed && former ? gapsOf(ctx, former, former, observed) : unseen(ctx, at)
-  if (age < from + STEADY || (missing.length > 0 && age < from + deadline))
+  if (age < from + ctx.ports.settings.lvsSteady || (missing.length > 0 && age < from + deadline))
     throw new WaitFor('1s', `${record.hostname} went back, and is looked at: ${inWords(missing)}`)
   if (missing.length === 0) await actWell(ctx, at.host, markGood())
   throw await lost(
@@ -171,7 +170,8 @@ async function look(ctx: Context, { host, age }: Case, until: number): Promise<O
 }
 
 /** How long a balancer has to come to what it should do, milliseconds. */
-const deadlineOf = ({ ports }: Context): number => Math.max(ports.settings.lvsPatience, LEAST)
+const deadlineOf = ({ ports: { settings } }: Context): number =>
+  Math.max(settings.lvsPatience, settings.lvsSteady + LOOKING)
 
 const documentOfGood = async ({ ports, input }: Context, { goodVersion }: BalancerRecord) =>
   goodVersion === null ? null : ports.clusters.version(input.cluster, goodVersion)

@@ -101,6 +101,7 @@ export async function openControlPlane(settings: Settings, redisUrl: string) {
       edgeSources: sources,
       lvsTemplates: sources.templates,
       lvsPatience: milliseconds(settings.LAZARUS_BALANCER_PATIENCE),
+      lvsSteady: milliseconds(settings.LAZARUS_BALANCER_STEADY),
     },
   }
   const registry = createRegistry(jobs, workflows)

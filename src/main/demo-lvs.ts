@@ -24,7 +24,7 @@ export interface LvsDemoSummary {
 
 const SIZE = { balancers: 2, hosts: 2 }
 /** Enough for a change that serves; one that does not is not waited for longer. */
-const PATIENCE = '20s'
+const PACE = { LAZARUS_BALANCER_PATIENCE: '20s', LAZARUS_BALANCER_STEADY: '3s' }
 
 /**
  * Makes a cluster of two real balancers, cuts the power of one, breaks a change on purpose, rolls back, drains a
@@ -43,7 +43,7 @@ export async function runLvsDemo(
   const obstacles = await lvsObstacles()
   if (obstacles.length > 0) throw new Fatal('unavailable', text.unavailable(obstacles.join('; ')))
   say(text.starting)
-  const world = await startWorld({ LAZARUS_BALANCER_PATIENCE: PATIENCE })
+  const world = await startWorld(PACE)
   let close = world.close
   let summary: LvsDemoSummary
   try {

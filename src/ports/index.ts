@@ -45,4 +45,6 @@ export interface FleetSettings {
   lvsTemplates: Readonly<Record<string, string>>
   /** How long a balancer that was reloaded may take to serve what it should, milliseconds. */
   lvsPatience: number
+  /** How long after its reload it has to serve still, milliseconds. */
+  lvsSteady: number
 }

@@ -53,7 +53,7 @@ const state = () => world.ok('GET', `/lvs/${NAME}/state`)
 
 describe.skipIf(obstacles.length > 0)('a cluster of real balancers', { timeout: 2 * PUSH }, () => {
   beforeAll(async () => {
-    world = await startClusterWorld({ LAZARUS_BALANCER_PATIENCE: '20s' })
+    world = await startClusterWorld({ LAZARUS_BALANCER_PATIENCE: '20s', LAZARUS_BALANCER_STEADY: '3s' })
   })
   afterAll(() => console.info(`LVS cluster, seconds: ${JSON.stringify(times)}`))
 

@@ -107,6 +107,7 @@ function fakePorts(db: Db, sealer: Sealer): ApiDeps['ports'] {
       ...{ edgeImage: 'example/edge:1', edgeSources: sources },
       lvsTemplates: sources.templates,
       lvsPatience: 60_000,
+      lvsSteady: 15_000,
     },
   }
 }

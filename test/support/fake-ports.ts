@@ -45,6 +45,7 @@ export function fakeWorld() {
       ...{ edgeImage: 'example/edge:1', edgeSources: { lua: {}, templates: TEMPLATES } },
       lvsTemplates: lvsTemplates(),
       lvsPatience: 60_000,
+      lvsSteady: 15_000,
     },
   }
   const told = (once: string) => {
