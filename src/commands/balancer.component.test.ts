@@ -100,6 +100,25 @@ describe('S4-4: revisions on a balancer', () => {
     expect(readFileSync(home(one, 'keepalived/keepalived.conf'), 'utf8')).toBe('! one\n')
   })
 
+  test.each([
+    ['less than a quarter of the memory has room for: more', 1024, '87381\n', '21845\n'],
+    ['more: left as it is', 262_144, '262144', '1024'],
+  ])('places for connections, %s', (_what, before, most, buckets) => {
+    program('iptables-legacy', 'exit 0')
+    program('iptables-legacy-restore', 'exit 0')
+    const proc = (name: string) => path.join(root, 'proc', name)
+    mkdirSync(proc('sys/net/netfilter'), { recursive: true })
+    writeFileSync(proc('meminfo'), 'MemTotal:         131072 kB\nMemFree: 7 kB\n')
+    writeFileSync(proc('sys/net/netfilter/nf_conntrack_max'), String(before))
+    writeFileSync(proc('sys/net/netfilter/nf_conntrack_buckets'), '1024')
+    stage(one, { ...files('one'), 'snat.rules': '*nat\n' })
+    run(['activate', one])
+    program('iptables-legacy', 'case $* in *-C*) exit 1 ;; esac')
+    expect(run(['sources'])).toMatchObject({ status: 0, stderr: '' })
+    expect(readFileSync(proc('sys/net/netfilter/nf_conntrack_max'), 'utf8')).toBe(most)
+    expect(readFileSync(proc('sys/net/netfilter/nf_conntrack_buckets'), 'utf8')).toBe(buckets)
+  })
+
   test('keep what the machine had before', () => {
     mkdirSync(path.join(root, 'etc/keepalived'), { recursive: true })
     writeFileSync(path.join(root, 'etc/keepalived/keepalived.conf'), 'by hand')

@@ -206,7 +206,21 @@ load_sources() {
     iptables-legacy -w 10 -t nat -A POSTROUTING -j LAZARUS-LVS
   tracking=$root/proc/sys/net/ipv4/vs/conntrack
   [ ! -w "$tracking" ] || echo 1 >"$tracking"
+  make_room
   exec 8>&-
+}
+
+# A connection has its place in a table for two minutes after its end, and when the table is full new ones are dropped
+# without a word. What the kernel takes for it suits a machine that has other things to do; here it may have a quarter
+# of the memory, at 384 bytes a place.
+make_room() {
+  most=$root/proc/sys/net/netfilter/nf_conntrack_max
+  [ -w "$most" ] || return 0
+  places=$(awk '$1 == "MemTotal:" { printf "%d", $2 * 1024 / 4 / 384 }' "$root/proc/meminfo")
+  [ "$places" -gt "$(cat "$most")" ] || return 0
+  echo "$places" >"$most"
+  buckets=$root/proc/sys/net/netfilter/nf_conntrack_buckets
+  [ ! -w "$buckets" ] || echo "$((places / 4))" >"$buckets"
 }
 
 # keepalived forgets a host that was down when it was taken out of its files: it stays in the kernel, with weight 0,
