@@ -7,7 +7,7 @@ const base = {
   setupFiles: './test/support/setup.ts',
   testTimeout: 40_000,
   hookTimeout: 60_000,
-  maxWorkers: 4,
+  maxWorkers: 3,
 }
 
 const BALANCERS = 'test/e2e/lvs.e2e.test.ts'

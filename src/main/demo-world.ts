@@ -41,7 +41,7 @@ export async function startWorld(settings: Record<string, string> = {}): Promise
   let up: Up | undefined
   const close = async (): Promise<void> => {
     await up?.close()
-    rmSync(dataDir, { recursive: true, force: true })
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 10 })
   }
   try {
     up = await runUp({

@@ -31,8 +31,8 @@ export async function useSandbox(url: string): Promise<UsableSandbox> {
  */
 export async function startSandboxProcess(dataDir: string): Promise<UsableSandbox> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const left = readRunning(dataDir)
-  if (left && (await isUp(left.url))) return adopt(left)
+  const left = await findRunning(dataDir)
+  if (left) return left
   const logFile = join(dataDir, 'sandbox.log')
   const log = openSync(logFile, 'a', 0o600)
   const program = join(await packageRoot(), 'bin/lazarus')
@@ -43,9 +43,15 @@ export async function startSandboxProcess(dataDir: string): Promise<UsableSandbo
   })
   closeSync(log)
   await once(child, 'spawn')
-  const running = await untilUp(dataDir, () => child.exitCode !== null, logFile)
-  child.unref()
-  return adopt(running)
+  try {
+    return await untilUp(dataDir, () => child.exitCode !== null, logFile)
+  } catch (error) {
+    // Nobody would end it: what it still writes would be in the way of whoever clears up.
+    if (child.pid !== undefined) await terminate(child.pid)
+    throw error
+  } finally {
+    child.unref()
+  }
 }
 
 interface Running {
@@ -54,15 +60,21 @@ interface Running {
 }
 const runningSchema = z.object({ pid: z.number().int().positive(), url: z.string() })
 
-async function adopt(running: Running): Promise<UsableSandbox> {
+/** The sandbox that answers for a directory; null when none does. */
+async function findRunning(dataDir: string): Promise<UsableSandbox | null> {
+  const running = readRunning(dataDir)
+  if (!running) return null
   const { url, pid } = running
-  return { ...(await describe(url)), url, close: () => terminate(pid) }
+  return describe(url).then(
+    description => ({ ...description, url, close: () => terminate(pid) }),
+    () => null,
+  )
 }
 
-async function untilUp(dataDir: string, hasExited: () => boolean, logFile: string): Promise<Running> {
+async function untilUp(dataDir: string, hasExited: () => boolean, logFile: string): Promise<UsableSandbox> {
   for (let tries = 0; tries < 1_200; tries++) {
-    const running = readRunning(dataDir)
-    if (running && (await isUp(running.url))) return running
+    const running = await findRunning(dataDir)
+    if (running) return running
     if (hasExited()) break
     await pause(50)
   }
@@ -78,12 +90,6 @@ function readRunning(dataDir: string): Running | null {
     throw error
   }
 }
-
-const isUp = (url: string): Promise<boolean> =>
-  describe(url).then(
-    () => true,
-    () => false,
-  )
 
 async function describe(url: string): Promise<SandboxDescription> {
   const answer = await fetch(`${url}/_sandbox`, { signal: AbortSignal.timeout(5_000) }).catch(error => {

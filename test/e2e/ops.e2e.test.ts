@@ -34,9 +34,16 @@ test('Bull Board shows a failed run as a flow, refuses to remove its job, and it
   const job = `${world.url}/ops/queues/queue/ssh/${run.id}.nodes.edge-2.docker`
   // Bull Board's buttons have pictures and no names.
   const press = async (picture: string, call: string) => {
-    await page.goto(job)
+    const button = page.locator(`main button:has(svg.${picture})`)
+    await until(
+      async () => {
+        await page.goto(job)
+        return button.waitFor({ timeout: 15_000 }).then(() => true)
+      },
+      { within: 90_000, what: `the button ${picture}` },
+    )
+    await button.click()
     const answer = page.waitForResponse(response => response.url().endsWith(call))
-    await page.locator(`main button:has(svg.${picture})`).click()
     await page.getByRole('button', { name: 'Confirm' }).click()
     return (await answer).status()
   }

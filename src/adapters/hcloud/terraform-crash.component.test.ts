@@ -7,6 +7,7 @@ import { computeWorld } from '../../../test/support/compute-world.js'
 import { entryOf } from '../../../test/support/program.js'
 import { tempDir } from '../../../test/support/temp.js'
 import { until } from '../../../test/support/wait.js'
+import { codeOf } from '../../core/errors.js'
 import type { MachineSpec } from '../../ports/compute.js'
 import { findBinary, findPlugin } from './discover.js'
 import { readKnown } from './state.js'
@@ -60,6 +61,14 @@ describe.each(cases)('terraform on a bad day, plugin: %s', mode => {
     return readdirSync('/proc')
       .filter(name => /^\d+$/.test(name))
       .flatMap(inDir)
+  }
+  /** One may have ended by itself, when the one that started it was killed. */
+  const kill = (pid: number) => {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      if (codeOf(error) !== 'ESRCH') throw error
+    }
   }
   const applying = () => until(async () => (await lockOf()) && processes().length > 0, { what: 'an apply' })
 
@@ -130,7 +139,7 @@ describe.each(cases)('terraform on a bad day, plugin: %s', mode => {
     await slowOrder()
     const creating = create().catch((error: unknown) => error)
     await applying()
-    for (const { pid } of processes()) process.kill(pid, 'SIGKILL')
+    for (const { pid } of processes()) kill(pid)
     expect(await creating).toMatchObject({ code: 'terraform-failed', retryable: true })
     const left = JSON.parse((await lockOf()) ?? '{}')
     expect(left.document).toContain('OperationTypeApply')
