@@ -1,4 +1,5 @@
 import type { Client } from 'acme-client'
+import type { LimitFunction } from 'p-limit'
 import { PortError } from '../../core/errors.js'
 import type { Vault } from '../../ports/records.js'
 import type { AcmeModule } from './transport.js'
@@ -10,6 +11,8 @@ export interface Account {
   /** External account binding, which ZeroSSL asks for. */
   eab: { kid: string; hmacKey: string } | undefined
   vault: Vault
+  /** Lets one at a time through. */
+  turn: LimitFunction
 }
 
 /**
@@ -31,22 +34,33 @@ export async function withAccount<T>(
 }
 
 async function openAccount(acme: AcmeModule, account: Account): Promise<Client> {
-  const { directoryUrl, email, eab, vault } = account
+  const { directoryUrl, eab, vault, turn } = account
   const accountKey = await vault.getOrCreate(`acme/account-key/${directoryUrl}`, async () =>
     (await acme.crypto.createPrivateEcdsaKey()).toString(),
   )
-  const accountUrl = await vault.get(urlName(account))
-  const client = new acme.Client({
-    directoryUrl,
-    accountKey,
-    ...(accountUrl === null ? {} : { accountUrl }),
-    ...(eab ? { externalAccountBinding: eab } : {}),
+  const open = (accountUrl: string | null) =>
+    new acme.Client({
+      directoryUrl,
+      accountKey,
+      ...(accountUrl === null ? {} : { accountUrl }),
+      ...(eab ? { externalAccountBinding: eab } : {}),
+    })
+  const known = await vault.get(urlName(account))
+  if (known !== null) return open(known)
+  // An issuer may fail the second of two that ask with one key in the same moment, as Pebble does with a 500.
+  return turn(async () => {
+    const made = await vault.get(urlName(account))
+    const client = open(made)
+    if (made === null) await register(client, account)
+    return client
   })
-  if (accountUrl !== null) return client
-  // The issuer knows an account by its key: asking twice, or two at once, makes one.
+}
+
+/** The issuer knows an account by its key: asking twice makes one. */
+async function register(client: Client, account: Account): Promise<void> {
+  const { email, vault } = account
   await client.createAccount({ termsOfServiceAgreed: true, contact: email ? [`mailto:${email}`] : [] })
   await vault.put(urlName(account), client.getAccountUrl())
-  return client
 }
 
 const urlName = ({ directoryUrl }: Account) => `acme/account-url/${directoryUrl}`

@@ -71,6 +71,18 @@ test('a bad nonce is repeated, and retryable when it stays bad', async () => {
   expect(asked).toBeGreaterThan(1)
 })
 
+test('two at once open one account: an issuer may fail the second who asks in the same moment', async () => {
+  let asked = 0
+  const acme = await issuer((response, request) => {
+    asked += 1
+    const account = `http://${request.headers.host}/account`
+    response.writeHead(201, { location: account, 'content-type': 'application/json' })
+    response.end(JSON.stringify({ status: 'valid' }))
+  })
+  await Promise.allSettled([acme.issue(order, never), acme.issue(order, never)])
+  expect(asked).toBe(1)
+})
+
 test('a connection that breaks is retryable and says how it broke', async () => {
   const acme = await issuer((_, request) => request.socket.destroy())
   await expect(acme.issue(order, never)).rejects.toMatchObject({ code: 'ECONNRESET', retryable: true })

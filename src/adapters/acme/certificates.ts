@@ -1,4 +1,5 @@
 import type { Agent } from 'node:https'
+import pLimit from 'p-limit'
 import { messageOf, PortError } from '../../core/errors.js'
 import type { CertificateOrder, CertificatesPort, IssuedCertificate } from '../../ports/certificates.js'
 import type { DnsPort } from '../../ports/dns.js'
@@ -31,10 +32,11 @@ const CLEAN_UP_TIMEOUT = 15_000
 export function createAcme(options: AcmeOptions): CertificatesPort {
   const { directoryUrl, email, eab, vault, dns } = options
   const propagation = options.propagation ?? (isLocal(directoryUrl) ? 0 : PROPAGATION)
+  const turn = pLimit(1)
   let agent: Agent | undefined
 
   const run = (acme: AcmeModule, request: CertificateOrder, signal: AbortSignal) =>
-    withAccount(acme, { directoryUrl, email, eab, vault }, async client => {
+    withAccount(acme, { directoryUrl, email, eab, vault, turn }, async client => {
       const proof: Proof = { dns, zone: request.zone, propagation }
       const order = await openOrder(acme, client, request)
       const work = fulfil(acme, client, order, request, proof, signal)
