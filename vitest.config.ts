@@ -10,15 +10,6 @@ const base = {
   maxWorkers: 3,
 }
 
-const BALANCERS = 'test/e2e/lvs.e2e.test.ts'
-const endToEnd = {
-  ...base,
-  include: ['test/e2e/**/*.e2e.test.ts'],
-  globalSetup: './test/support/compile.ts',
-  testTimeout: 180_000,
-  hookTimeout: 180_000,
-}
-
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/closing-line.ts'],
@@ -44,9 +35,16 @@ export default defineConfig({
           testTimeout: 60_000,
         },
       },
-      { test: { ...endToEnd, name: 'e2e', exclude: [BALANCERS] } },
-      // Real balancers are machines in software, and lose requests beside other work: after all others, alone.
-      { test: { ...endToEnd, name: 'e2e-alone', include: [BALANCERS], maxWorkers: 1 } },
+      {
+        test: {
+          ...base,
+          name: 'e2e',
+          include: ['test/e2e/**/*.e2e.test.ts'],
+          globalSetup: './test/support/compile.ts',
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
     ],
   },
 })

@@ -1,7 +1,10 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
+/** It waits for balancers most of its time, and takes longer than any other file. */
+const FIRST = /\/lvs\.e2e\.test\.ts$/
+
 /**
- * Spreads the end-to-end files evenly among the component files, so that those which wait and those which work run side
+ * Real balancers come first, so that the rest runs beside them. Spreads the end-to-end files evenly among the component files, so that those which wait and those which work run side
  * by side; unit tests are last and fill what is left. Within each kind vitest's own order stands: the longest first.
  */
 export default class Order extends BaseSequencer {
@@ -11,7 +14,9 @@ export default class Order extends BaseSequencer {
     const spread = [...placed(of('e2e')), ...placed(of('component'))]
       .sort((a, b) => a.place - b.place)
       .map(({ file }) => file)
-    return [...spread, ...sorted.filter(file => !spread.includes(file))]
+    const ordered = [...spread, ...sorted.filter(file => !spread.includes(file))]
+    const isFirst = (file: TestSpecification) => FIRST.test(file.moduleId)
+    return [...ordered.filter(isFirst), ...ordered.filter(file => !isFirst(file))]
   }
 }
 
