@@ -9,7 +9,7 @@ if (obstacles.length > 0)
   console.warn(`No balancers here, only what needs none is tested: ${obstacles.join('; ')}`)
 
 const NAME = 'edge-lb'
-const [V1, V2, V3] = ['198.19.100.1', '198.19.100.2', '198.19.101.1']
+const [V1, V2, V3, V4] = ['198.19.100.1', '198.19.100.2', '198.19.101.1', '198.19.101.2']
 const LONG = (what: string) => ({ within: 60_000, what })
 /** A push takes some ten seconds a balancer, on a machine that has nothing else to do. */
 const PUSH = 300_000
@@ -75,7 +75,12 @@ describe.skipIf(obstacles.length > 0)('a cluster of real balancers', { timeout: 
     const load = world.client.load(url(V1))
     const edit = { cfg_push: false }
     await change('POST', `/${NAME}/lbs`, { lbinfos: [lb2().lbinfo], ...edit })
-    await change('POST', `/${NAME}/vips`, { vip2ws: [natVip(V2, ['ws1', 'ws2'].map(world.named))], ...edit })
+    const secure = [{ sport: 443, dport: 443, check: 'tcp', persistence_timeout: 0 }]
+    const vip2ws = [
+      natVip(V2, ['ws1', 'ws2'].map(world.named)),
+      { ...natVip(V4, [world.named('ws1')]), ports: secure },
+    ]
+    await change('POST', `/${NAME}/vips`, { vip2ws, ...edit })
     const port = { sport: 8081, dport: 80, persistence_timeout: 0 }
     await change('POST', `/${NAME}/ports`, { vip: V1, ports: [port], ...edit })
     await change('POST', `/${NAME}/wss`, { vip2ws: [{ vip: V1, wss: [world.named('ws2')] }], ...edit })
@@ -153,6 +158,28 @@ describe.skipIf(obstacles.length > 0)('a cluster of real balancers', { timeout: 
     const back = await world.ok('POST', `/lvs/${NAME}/rollback`, { confirm: 'vip-withdrawal' })
     await world.succeeded(back.run, PUSH)
     expect((await state()).balancers).toMatchObject([{ drift: [] }, { drift: [] }])
+  })
+
+  test('S4-4: a machine of a pool of role ws stands behind its VIP once it is raised, and leaves before it goes', async () => {
+    await world.ok('PUT', `/lvs/${NAME}/policy`, { policy: 'rolling' })
+    await world.pool('web', { role: 'ws', vips: [V4] })
+    const { token } = await world.subscribe('alice', 3_600_000)
+    const load = world.client.load(url(V1))
+    await world.succeeded(await world.scaleOut('web', 1), PUSH)
+    const [{ fqdn }] = await world.nodes()
+    /** Status and, where it is not the node, the name of the host. */
+    const ask = (path: string) => {
+      const print = ['-sk', '--max-time', '5', '-o', '/dev/null', '-w', '%{http_code} %header{x-host}']
+      return world.client.run(['curl', ...print, '--connect-to', `::${V4}:443`, `https://${fqdn}${path}`])
+    }
+    await until(async () => (await ask(`/?token=${token}`)) === '200 ', LONG('an answer of the node'))
+    await until(async () => (await ask('/')) === '403 ', LONG('a refusal of the node'))
+    expect((await state()).balancers).toMatchObject([{ drift: [] }, { drift: [] }])
+    const { run } = await world.ok('POST', '/pools/web/scale-in', { count: 1, patience: 5 })
+    await world.succeeded(run, PUSH)
+    expect(await world.nodes()).toEqual([])
+    for (let asked = 0; asked < 8; asked++) expect(await ask('/')).toBe('200 ws1')
+    expect((await load.stop()).filter(({ ok }) => !ok)).toEqual([])
   })
 
   test('S4-4: when a balancer loses its power the other serves on; it, a VIP and a port are removed', async () => {
