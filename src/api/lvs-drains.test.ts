@@ -73,8 +73,14 @@ describe('S4-4: draining', () => {
     await drain({ lb: LB })
     expect(engine.started).toMatchObject([
       { workflow: 'vip.drain', input: { targets: [{ lb: LB, vips: [search], wss: null }] } },
-      { workflow: 'balancer.drain', input: { cluster: name, lb: LB } },
+      { workflow: 'balancer.drain', input: { cluster: name, lb: LB, already: false } },
     ])
+  })
+
+  test('a balancer that is drained already, which a cancel is not to change', async () => {
+    await api.deps.ports.clusters.note(LB, { drained: true })
+    await drain({ lb: LB })
+    expect(engine.started).toMatchObject([{ workflow: 'balancer.drain', input: { lb: LB, already: true } }])
   })
 
   test('a dry run says the steps', async () => {

@@ -91,6 +91,7 @@ async function drainOf(call: DrainCall, cluster: Cluster): Promise<RunRequest> {
     return drainBalancer({
       cluster: cluster.name,
       lb: requireLb(cluster, lb),
+      already: (await call.deps.ports.clusters.balancer(lb))?.drained ?? false,
       ...(patience !== undefined && { patience }),
     })
   if (ws !== undefined) {

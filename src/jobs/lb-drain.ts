@@ -24,7 +24,8 @@ export const lbDrain = defineJob({
   summary: 'Has the routers prefer the other balancers of the cluster; never the last one that serves a VIP.',
   queue: 'ssh',
   uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock'],
-  input: oneBalancer,
+  // Whether it was drained when that was asked for: to give it back then is not this run's.
+  input: oneBalancer.extend({ already: z.boolean().default(false) }),
   /** Since when; ISO 8601. */
   output: z.object({ at: z.iso.datetime() }),
   // As a reload: of two balancers that are each the other's way out, one must see what the other has done.
@@ -56,6 +57,7 @@ export const lbDrain = defineJob({
   },
 
   async undo(ctx) {
+    if (ctx.input.already) return
     if ((await ctx.ports.clusters.balancer(ctx.input.lb))?.drained) await undrain(ctx)
   },
 })

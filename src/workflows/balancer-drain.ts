@@ -6,9 +6,9 @@ import { lbUndrain, oneBalancer } from '../jobs/lb-undrain.js'
 export const balancerDrain = defineWorkflow({
   name: 'balancer.drain',
   summary: 'Sends the traffic of a balancer to the others of its cluster, before it is worked on.',
-  input: oneBalancer.extend({ patience: lbStill.input.shape.patience }),
+  input: lbDrain.input.extend({ patience: lbStill.input.shape.patience }),
 })
-  .step('drain', lbDrain, ({ input }) => ({ cluster: input.cluster, lb: input.lb }))
+  .step('drain', lbDrain, ({ input }) => ({ cluster: input.cluster, lb: input.lb, already: input.already }))
   .step('still', lbStill, ({ input, drain }) => ({
     ...{ cluster: input.cluster, lb: input.lb, since: drain.at, patience: input.patience },
   }))

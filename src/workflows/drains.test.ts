@@ -275,6 +275,15 @@ describe('S4-4: a balancer is drained', () => {
     expect(told(lb).filter(call => call === 'cost default')).toHaveLength(1)
   })
 
+  test('one that was drained before stays so when the second drain is taken back', async () => {
+    const job = inWorld(lbDrain, push.world)
+    await job.run({ cluster: 'inner', lb })
+    await job.run({ cluster: 'inner', lb, already: true })
+    await job.undo({ cluster: 'inner', lb, already: true })
+    expect(push.at(lb).cost).toBe('60000')
+    expect(push.record(lb)).toMatchObject({ drained: true })
+  })
+
   test('one that is gone, or has nothing in force', async () => {
     const job = inWorld(lbDrain, push.world)
     for (const each of ['nobody.hy01', lb]) {
