@@ -61,6 +61,6 @@ docs: ## Write docs/generated and .env.example anew
 	@$(LAZARUS) docs
 
 .PHONY: clean
-clean: ## Remove what was built and what ran here (not node_modules)
+clean: ## Remove what was built and what ran here, the database and seal key in .data too
 	@[ ! -d node_modules ] || $(LAZARUS) sandbox --clean --data .data/sandbox
 	rm -rf dist coverage .cache .data

@@ -139,6 +139,7 @@ export const lvsHistoryRoutes = [
     query: dryRun,
     body: z.strictObject({
       ...reloading,
+      policy: reloading.policy.describe('for this once; absent: rolling'),
       version: z.int().min(1).optional().describe('absent: the one that was pushed before the newest'),
     }),
     action: 'lvs.rollback',

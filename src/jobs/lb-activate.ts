@@ -14,7 +14,7 @@ export const lbActivate = defineJob({
   input: balancerTarget,
   /** Skipped: the balancer has a newer one. */
   output: z.object({ skipped: z.boolean() }),
-  key: input => `lvs-${input.cluster}`,
+  key: input => `lvs-${input.lb}`,
   target: input => input.lb,
   retry: { attempts: 6, first: '1s', max: '30s', timeout: '5m' },
 

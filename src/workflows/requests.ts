@@ -210,7 +210,7 @@ export const switchOrder = (
 
 /** The input of `cluster.sync`, also as a part of another run. */
 export function syncInput(plan: SyncPlan): InputOf<typeof clusterSync> {
-  const { cluster, change, policy, lbs, confirm = 'safe', force = false, watchSeconds = 60 } = plan
+  const { cluster, change, policy, lbs, confirm = 'safe', force = false, watchSeconds = 30 } = plan
   const targets = lbs.map(lb => ({ cluster, change, lb }))
   const reloads = policy !== 'manual'
   const canary = policy === 'canary' ? targets.slice(0, 1) : []

@@ -33,7 +33,10 @@ const withWay = (command: Command): Command =>
         POLICIES,
       ),
     )
-    .option('--force', 'reload the last healthy balancer too')
+    .option(
+      '--force',
+      'reload the last healthy balancer too, and go on where a name does not resolve just now',
+    )
     .option('--watch <seconds>', 'how long the first balancer is looked at (default: 30)', integer)
 
 function addPushes(lvs: Command, cli: Cli): void {
@@ -108,8 +111,13 @@ function addDrains(lvs: Command, cli: Cli): void {
   const drain = withSubject(lvs.command('drain <cluster>'))
     .description('take no new connections, and wait for those there are')
     .option('--remove', 'a host or VIP is then taken out of the cluster')
-    .option('--patience <seconds>', 'how long connections may take to end', integer)
-    .addOption(new Option('--confirm <label>', 'for its going, if that is not enough').choices(LABELS))
+    .option('--patience <seconds>', 'how long connections may take to end (default: 60)', integer)
+    .addOption(
+      new Option(
+        '--confirm <label>',
+        'the worst that its removal may do (default: rs-flap for a host, vip-withdrawal for a VIP)',
+      ).choices(LABELS),
+    )
   remote<DrainOptions>(cli, drain, (context, name = '') => {
     const { remove, patience, confirm } = context.options
     const body = { ...subjectOf(context.options), remove, patience, confirm }

@@ -77,7 +77,7 @@ export const lbSchema = z.strictObject({
   dialect: z.enum(['alibaba', 'dpvs', 'keepalived']).optional(),
   /** Absent: quagga. */
   routing: z.enum(['quagga', 'frr']).optional(),
-  /** How SSH reaches it; absent: its host name, 22, root. */
+  /** How SSH reaches it; absent: its internalip, 22, root. */
   ssh: z
     .strictObject({
       address: z.string().max(253),
