@@ -109,6 +109,15 @@ describe('S4-2: scale-out of a pool behind VIPs', () => {
     expect((await newest()).note).toBe('hosts join')
   })
 
+  test('under a hash, joining has clients land on other hosts: that is what a pool behind such a VIP is for', async () => {
+    const { cluster } = await newest()
+    const vip2ws = cluster.vip2ws.map(vip => ({ ...vip, scheduler: 'mh' as const }))
+    await push.write('c2', { ...cluster, vip2ws })
+    await push.sync('c2', 'rolling', { confirm: 'vip-withdrawal' })
+    expect((await run(await scaledOut(['web-1']))).failed).toBeNull()
+    expect(await behind(ONE)).toContain(fqdn('web-1'))
+  })
+
   test('a pool that stands behind none has the plan that it always had', async () => {
     const request = await scaledOut(['web-1'], [])
     expect(request.input).not.toHaveProperty('joins')

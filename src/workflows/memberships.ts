@@ -1,7 +1,7 @@
 import type { InputOf } from '../core/define-job.js'
 import type { ClusterEdit } from '../jobs/cluster-edit.js'
 import type { ClusterBook, ClusterDocument } from '../ports/clusters.js'
-import type { Label } from '../render/lvs/diff.js'
+import { isHashed, type Label } from '../render/lvs/diff.js'
 import { joining, type Members, standing } from '../render/lvs/members.js'
 import type { clusterChange } from './cluster-change.js'
 import { switchOrder, syncInput } from './requests.js'
@@ -26,9 +26,13 @@ export async function joinsOf(
   if (vips.length === 0) return []
   const members = joining(await clustersIn(book), vips, hosts)
   return Promise.all(
-    members.map(({ cluster, vip2ws }) =>
-      part(book, cluster, { change, edit: { kind: 'addHosts', vip2ws }, confirm: 'safe' }),
-    ),
+    members.map(({ cluster, vip2ws }) => {
+      const joined = new Set(vip2ws.map(({ vip }) => vip))
+      const confirm: Label = cluster.vip2ws.some(vip => joined.has(vip.vip) && isHashed(vip))
+        ? 'rs-flap'
+        : 'safe'
+      return part(book, cluster, { change, edit: { kind: 'addHosts', vip2ws }, confirm })
+    }),
   )
 }
 

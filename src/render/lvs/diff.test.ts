@@ -17,6 +17,7 @@ const lines = (from: Cluster | null, to: Cluster | null) =>
 
 const two = ['apps-extngtest0-bgp0.hy01', 'apps2.hy01']
 const eighty = { sport: 80, dport: 80 }
+const other = { sport: 81, dport: 81 }
 
 test('S4-4: nothing changes between a cluster and itself, however its defaults are said', () => {
   expect(lines(exampleCluster(), exampleCluster())).toEqual([])
@@ -31,6 +32,12 @@ test('S4-4: nothing changes between a cluster and itself, however its defaults a
 test.each<[string, Parameters<typeof exampleWith>[0], Parameters<typeof exampleWith>[0], string]>([
   ['another wstype', {}, { vip: { wstype: 'web' } }, 'safe: vip 60.28.208.1: wstype: apps -> web'],
   ['one more host', {}, { vip: { wss: two } }, 'safe: vip 60.28.208.1: ws apps2.hy01 (10.0.20.13) added'],
+  [
+    'one more host under a hash: clients land on other hosts',
+    { vip: { scheduler: 'mh' } },
+    { vip: { wss: two, scheduler: 'mh' } },
+    'rs-flap: vip 60.28.208.1: ws apps2.hy01 (10.0.20.13) added',
+  ],
   [
     'one host less',
     { vip: { wss: two } },
@@ -81,21 +88,27 @@ test.each<[string, Parameters<typeof exampleWith>[0], Parameters<typeof exampleW
   ],
   [
     'another persistence',
-    { vip: { ports: [eighty] } },
-    { vip: { ports: [{ ...eighty, persistence_timeout: 0 }] } },
+    { vip: { ports: [eighty, other] } },
+    { vip: { ports: [{ ...eighty, persistence_timeout: 0 }, other] } },
     'vs-teardown: vip 60.28.208.1 port 80: persistence_timeout: 50 -> 0',
   ],
   [
-    'no SYN proxy',
+    'another persistence of the only port: no service stays, and the VIP leaves until a host has passed its check',
     { vip: { ports: [eighty] } },
-    { vip: { ports: [{ ...eighty, synproxy: 0 }] } },
+    { vip: { ports: [{ ...eighty, persistence_timeout: 0 }] } },
+    'vip-withdrawal: vip 60.28.208.1 port 80: persistence_timeout: 50 -> 0',
+  ],
+  [
+    'no SYN proxy',
+    { vip: { ports: [eighty, other] } },
+    { vip: { ports: [{ ...eighty, synproxy: 0 }, other] } },
     'vs-teardown: vip 60.28.208.1 port 80: synproxy: 1 -> 0',
   ],
   [
     'another scheduler',
     {},
     { vip: { scheduler: 'wlc' } },
-    'vs-teardown: vip 60.28.208.1: scheduler: wrr -> wlc',
+    'vip-withdrawal: vip 60.28.208.1: scheduler: wrr -> wlc',
   ],
   [
     'other local addresses',

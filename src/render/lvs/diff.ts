@@ -94,7 +94,7 @@ type Hosts = ReadonlyMap<string, string>
 
 function vipChanges(a: Vip, b: Vip, before: Hosts, after: Hosts): Change[] {
   const path = `vip ${b.vip}`
-  return [
+  const changes = [
     ...moved(path, 'wstype', a.wstype, b.wstype, 'safe'),
     ...moved(path, 'kind', kindOf(a), kindOf(b), 'vs-teardown'),
     ...moved(path, 'scheduler', a.scheduler ?? 'wrr', b.scheduler ?? 'wrr', 'vs-teardown'),
@@ -105,6 +105,20 @@ function vipChanges(a: Vip, b: Vip, before: Hosts, after: Hosts): Change[] {
       kept: (x, y) => portChanges(`${path} port ${nameOf(y)}`, x, y),
     }),
   ]
+  // A service that is made anew has no quorum until a host has passed its check: with all of them down, the VIP leaves.
+  return changes.some(each => each.label === 'vs-teardown') && noneStays(a, b)
+    ? changes.map(each => (each.label === 'vs-teardown' ? { ...each, label: 'vip-withdrawal' } : each))
+    : changes
+}
+
+/** Whether every service of a VIP is deleted, or made anew. */
+function noneStays(a: Vip, b: Vip): boolean {
+  if (kindOf(a) !== kindOf(b) || (a.scheduler ?? 'wrr') !== (b.scheduler ?? 'wrr')) return true
+  const after = new Map(portsOf(b).map(port => [nameOf(port), port]))
+  return portsOf(a).every(port => {
+    const same = after.get(nameOf(port))
+    return same === undefined || portChanges('', port, same).length > 0
+  })
 }
 
 const nameOf = ({ sport, protocol }: WholePort): string =>
@@ -132,16 +146,20 @@ function hostChanges(a: Vip, b: Vip, before: Hosts, after: Hosts): Change[] {
   const gone = was.filter(each => !now.has(each))
   const label: Label = gone.length === was.length ? 'vip-withdrawal' : 'rs-flap'
   const kept = (list: string[], other: Set<string>) => list.filter(each => other.has(each)).join(' ')
-  const hashed = b.scheduler === 'sh' || b.scheduler === 'mh'
+  const hashed = isHashed(b)
   return [
-    ...is.filter(each => !then.has(each)).map(each => change(path, `ws ${each} added`, 'safe')),
+    ...is
+      .filter(each => !then.has(each))
+      .map(each => change(path, `ws ${each} added`, hashed ? 'rs-flap' : 'safe')),
     ...gone.map(each => change(path, `ws ${each} removed`, label)),
-    // Hash schedulers go by the place in the list: clients land on other hosts.
     ...(kept(was, now) === kept(is, then)
       ? []
       : [change(path, 'order of ws changed', hashed ? 'rs-flap' : 'safe')]),
   ]
 }
+
+/** Hash schedulers go by the list of hosts: with another one, clients land on other hosts. */
+export const isHashed = ({ scheduler }: Vip): boolean => scheduler === 'sh' || scheduler === 'mh'
 
 /** Pairs the members of two lists by their key. */
 function matched<T>(
