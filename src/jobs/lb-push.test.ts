@@ -8,6 +8,7 @@ import { ospfKeyOf } from './cluster-files.js'
 import { lbActivate } from './lb-activate.js'
 import { lbCheck } from './lb-check.js'
 import { lbReload, refusal } from './lb-reload.js'
+import { lbRevert } from './lb-revert.js'
 import { lbStage } from './lb-stage.js'
 import { lbVerify } from './lb-verify.js'
 
@@ -93,14 +94,27 @@ describe('S4-4: before a balancer reloads', () => {
     expect(await reload({ force: true })).toMatchObject({ skipped: false })
   })
 
-  test('one that is drained, or announces nothing itself, is no loss', async () => {
+  test('one that announces nothing itself is no loss; one that is drained may be all there is', async () => {
     push.at('lb2.hy01').away = true
     push.at('lb3.hy01').away = true
     await push.world.clusters.note('lb1.hy01', { drained: true })
-    expect(await reload()).toMatchObject({ skipped: false })
-    await push.world.clusters.note('lb1.hy01', { drained: false })
+    await expect(reload()).rejects.toMatchObject({ code: 'last-healthy' })
     push.at('lb1.hy01').neighbours = []
     expect(await reload()).toMatchObject({ skipped: false })
+  })
+
+  test('one that serves, of which nothing is known any more (taken out and in again), may be all there is', async () => {
+    push.at('lb2.hy01').away = true
+    push.at('lb3.hy01').away = true
+    await push.world.clusters.note('lb1.hy01', { good: null, goodVersion: null })
+    await expect(reload()).rejects.toMatchObject({ code: 'last-healthy' })
+    expect(await reload({ force: true })).toMatchObject({ skipped: false })
+  })
+
+  test('where it is good already, it is told again though another went back from it', async () => {
+    await push.world.clusters.note('lb1.hy01', { good: next, goodVersion: 2 })
+    await push.world.clusters.note('lb3.hy01', { error: refusal(next, 'nothing came up') })
+    expect(await reload({ force: true })).toMatchObject({ skipped: false })
   })
 
   test('one that has a newer version is left alone', async () => {
@@ -308,6 +322,49 @@ describe('S4-4: after a balancer was told', () => {
     })
     expect(push.at('lb1.hy01').running).toBe(next)
     expect(push.record('lb1.hy01')).toMatchObject({ reloading: false, revision: next })
+  })
+
+  test('without one, what was refused is judged again once it was mended there', async () => {
+    await push.world.clusters.note('lb1.hy01', { good: null, goodVersion: null })
+    Object.assign(push.at('lb1.hy01'), { good: null, running: null })
+    push.at('lb1.hy01').refusals.set('reload', {
+      stdout: '== addresses\n== neighbours\n== end\n',
+      stderr: 'keepalived does not run, and could not be started',
+    })
+    const verify = await reloaded()
+    pass(20)
+    await expect(verify()).rejects.toMatchObject({
+      code: 'verify-failed',
+      message: expect.stringMatching(/could not be started.*is not served.*it keeps what it has$/),
+    })
+    push.at('lb1.hy01').running = next
+    expect(await verify()).toEqual({ skipped: false })
+    expect(push.record('lb1.hy01')).toMatchObject({ good: next, error: null })
+  })
+
+  test('one that fails before it says anything is told of in its own words', async () => {
+    push.at('lb1.hy01').refusals.set('reload', { stderr: 'No space left on device' })
+    await expect(reload()).rejects.toMatchObject({
+      code: 'remote-command-failed',
+      message: expect.stringContaining('No space left on device'),
+    })
+  })
+})
+
+describe('S4-4: a balancer is told to go back', () => {
+  const revert = () => inWorld(lbRevert, push.world).run({ cluster: 'inner', lb: 'lb1.hy01' })
+
+  test('and has lost what it should go back to', async () => {
+    const before = push.record('lb1.hy01')
+    push.at('lb1.hy01').good = null
+    await expect(revert()).rejects.toMatchObject({ name: 'Fatal', code: 'nothing-good' })
+    expect(push.record('lb1.hy01')).toEqual(before)
+  })
+
+  test('and fails: nothing else is noted of it than that it was told', async () => {
+    push.at('lb1.hy01').refusals.set('revert', { stderr: 'No space left on device' })
+    await expect(revert()).rejects.toMatchObject({ message: expect.stringContaining('No space left') })
+    expect(push.record('lb1.hy01')).toMatchObject({ revision: next, reloading: true })
   })
 })
 

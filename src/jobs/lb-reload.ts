@@ -3,7 +3,7 @@ import { reloadBalancer } from '../commands/balancer.js'
 import { defineJob, type JobContext } from '../core/define-job.js'
 import { Fatal, PortError, WaitFor } from '../core/errors.js'
 import type { BalancerRecord, ClusterDocument } from '../ports/clusters.js'
-import type { SshHost } from '../ports/ssh.js'
+import type { ExecResult, SshHost } from '../ports/ssh.js'
 import { addressGaps, announcedBy, serviceGaps, short } from '../render/lvs/drift.js'
 import { act, balancerHost, balancerTarget, lbOf, observe, readable, wordsOf } from './balancer-host.js'
 import { documentOf, revisionOf } from './cluster-files.js'
@@ -70,7 +70,7 @@ export const lbReload = defineJob({
     const result = await act(ctx, host, reloadBalancer(Math.ceil((settings.lvsPatience + GRACE) / 1000)), {
       timeout: 120_000,
     })
-    const { addresses, neighbours } = readable(result.stdout)
+    const { addresses, neighbours } = saidBefore(result)
     // The next step takes it back.
     const failed = result.code === 0 ? null : wordsOf({ ...result, stdout: '' })
     return { at: clock.now().toISOString(), skipped: false, before: { addresses, neighbours }, failed }
@@ -79,6 +79,12 @@ export const lbReload = defineJob({
   // What is read is read: going back is a rollback.
   undo: 'nothing-to-undo',
 })
+
+/** What our program prints first when it tells the others. Throws a retryable `PortError` where it did not get that far. */
+export function saidBefore(result: ExecResult): z.output<typeof beforeSchema> {
+  if (result.code === 0 || result.stdout !== '') return readable(result.stdout)
+  throw new PortError('remote-command-failed', `lazarus-lvs: ${wordsOf(result)}`, { retryable: true })
+}
 
 /** Whether a balancer runs that revision already, and serves: a sync that was stopped half-way goes on quickly. */
 async function isProved(
@@ -108,17 +114,19 @@ async function requireOthers(
   record: BalancerRecord,
   host: SshHost,
 ): Promise<void> {
-  const { hostname, drained, goodVersion } = record
+  const { hostname, goodVersion, reloading } = record
   const { cluster } = document
   const revision = revisionOf(document)
   const others = (await ctx.ports.clusters.balancers(cluster.name)).filter(each => each.hostname !== hostname)
-  const broken = others.find(each => refused(each, revision))
+  // Where it is good already, another's trouble is no reason to keep from it: the next one to be told may be that one.
+  const broken = record.good === revision ? undefined : others.find(each => refused(each, revision))
   if (broken) throw stopped(`${broken.hostname} went back from it: ${broken.error}`)
-  if (ctx.input.force || drained || goodVersion === null || others.length === 0) return
+  if (ctx.input.force || others.length === 0) return
   // What is new is not missed, also when it was told before, and the answer was lost.
-  const former = await ctx.ports.clusters.version(cluster.name, goodVersion)
-  const known = new Set(former?.cluster.vip2ws.map(each => each.vip))
-  const ours = announcedBy(cluster, await observe(ctx, host, true)).filter(vip => known.has(vip))
+  const former = goodVersion === null ? null : await ctx.ports.clusters.version(cluster.name, goodVersion)
+  const known = former && new Set(former.cluster.vip2ws.map(each => each.vip))
+  const isKnown = (vip: string) => (known ? known.has(vip) : !reloading)
+  const ours = announcedBy(cluster, await observe(ctx, host, true)).filter(isKnown)
   const seen = await Promise.all(
     others.map(async other => ({ other, vips: new Set(await announced(ctx, document, other)) })),
   )
@@ -140,7 +148,7 @@ async function requireOthers(
 }
 
 const stopped = (why: string) =>
-  new Fatal('stopped', `${why}. Nothing was reloaded here; mend it, or roll back`)
+  new Fatal('stopped', `${why}. Nothing was reloaded here; mend that one and sync anew, or roll back`)
 
 /** Up to three of them, in words. */
 export const some = (items: readonly string[]): string =>

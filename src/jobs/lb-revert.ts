@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { revertBalancer } from '../commands/balancer.js'
+import { NOT_STAGED, revertBalancer } from '../commands/balancer.js'
 import { defineJob } from '../core/define-job.js'
 import { Fatal } from '../core/errors.js'
 import { clusterName } from '../render/lvs/cluster-schema.js'
-import { act, balancerHost, changeSchema, lbName, lbOf, readable, wordsOf } from './balancer-host.js'
-import { beforeSchema } from './lb-reload.js'
+import { act, balancerHost, changeSchema, lbName, lbOf, wordsOf } from './balancer-host.js'
+import { beforeSchema, saidBefore } from './lb-reload.js'
 
 export const lbRevert = defineJob({
   name: 'lb.revert',
@@ -36,10 +36,18 @@ export const lbRevert = defineJob({
     if (good === null || !document)
       throw new Fatal('nothing-good', `no revision has proved itself on ${record.hostname} yet`)
     const host = await balancerHost(ctx.ports, lbOf(newest, record.hostname), ctx.signal)
+    const { reloading, error } = record
     await clusters.note(record.hostname, { reloading: true, error: null })
     const result = await act(ctx, host, revertBalancer(), { timeout: 120_000 })
+    if (result.code === NOT_STAGED) {
+      await clusters.note(record.hostname, { reloading, error })
+      throw new Fatal(
+        'nothing-good',
+        `the last good revision of ${record.hostname} is gone from it: roll the cluster back instead`,
+      )
+    }
+    const { addresses, neighbours } = saidBefore(result)
     await clusters.note(record.hostname, { revision: good, version: goodVersion })
-    const { addresses, neighbours } = readable(result.stdout)
     return {
       ...{ change: document.change, skipped: false, at: clock.now().toISOString() },
       ...{ before: { addresses, neighbours } },

@@ -80,7 +80,9 @@ const notInForce = ({ record, revision }: Case) =>
 async function judge(ctx: Context, at: Case): Promise<void> {
   const { record, revision, age, host, document } = at
   const deadline = deadlineOf(ctx)
-  const observed = ctx.input.failed === null ? await look(ctx, at, deadline) : null
+  // With nothing to go back to, what went wrong may have been mended on the machine since.
+  const isOnly = record.good === null || record.good === revision
+  const observed = ctx.input.failed === null || isOnly ? await look(ctx, at, deadline) : null
   // Taken back, and this process died before it could say so.
   if (observed && observed.current !== revision && observed.current === record.good)
     return wentBack(ctx, at, reasonOf(at))
@@ -93,15 +95,15 @@ async function judge(ctx: Context, at: Case): Promise<void> {
     })
   if (observed && missing.length === 0 && age >= ctx.ports.settings.lvsSteady)
     return proved(ctx, at, observed)
-  if (ctx.input.failed === null && (age < deadline || missing.length === 0)) {
+  if (ctx.input.failed !== null && observed && missing.length > 0) missing.unshift(...unseen(ctx, at))
+  if (missing.length === 0 || (ctx.input.failed === null && age < deadline)) {
     ctx.progress(Math.min(age / deadline, 1), inWords(missing) || 'it serves; it has to hold')
     throw new WaitFor('1s', inWords(missing) || `${record.hostname} serves; it has to hold`)
   }
   const why = refusal(revision, inWords(missing))
   // Noted first: whatever happens now, nobody takes it for well.
   await ctx.ports.clusters.note(record.hostname, { error: why })
-  if (record.good === null || record.good === revision)
-    throw await lost(ctx, at, why, 'There is no other that proved itself: it keeps what it has')
+  if (isOnly) throw await lost(ctx, at, why, 'There is no other that proved itself: it keeps what it has')
   const result = await act(ctx, host, revertBalancer(), { timeout: 120_000 })
   if (result.code === NOT_STAGED)
     throw await lost(ctx, at, why, 'Its last good revision is gone: it keeps what it has')
