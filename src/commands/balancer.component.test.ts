@@ -18,6 +18,7 @@ import { tempDir } from '../../test/support/temp.js'
 import { until } from '../../test/support/wait.js'
 import { readable } from '../jobs/balancer-host.js'
 import { readObservation } from '../render/lvs/observe.js'
+import { keepRevision } from './balancer.js'
 
 const PROGRAM = fileURLToPath(new URL('../../templates/keepalived/lazarus-lvs.sh', import.meta.url))
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -83,6 +84,12 @@ function stage(revision: string, content: Record<string, string>): string[] {
   }
   expect(run(['finish', revision], sums(content))).toEqual({ status: 0, stdout: '', stderr: '' })
   return sent.map(([name]) => name)
+}
+
+/** Whether a process is at work still: one that nobody has fetched is not. */
+function runs(pid: number): boolean {
+  const stat = `/proc/${pid}/stat`
+  return existsSync(stat) && !/\) [ZX] /.test(readFileSync(stat, 'utf8'))
 }
 
 const inForce = () => readFileSync(path.join(root, 'etc/keepalived/keepalived.conf'), 'utf8')
@@ -292,6 +299,59 @@ describe('S4-4: revisions on a balancer', () => {
     // It asks for the lock, and finds that it is not wanted.
     expect(run(['prune', '5']).status).toBe(0)
     expect(readlinkSync(home('current'))).toBe(two)
+  })
+
+  describe('told to go back by itself', () => {
+    /** Two is reloaded, one was good before; whoever is to go back waits until something is written into the pipe. */
+    beforeEach(() => {
+      program('sleep', 'echo $PPID >"$LAZARUS_ROOT/waits"; cat "$LAZARUS_ROOT/pipe"')
+      spawnSync('mkfifo', [path.join(root, 'pipe')])
+      program('service', '')
+      for (const revision of [one, two, three]) stage(revision, files(revision))
+      run(['activate', one])
+      run(['good'])
+      run(['activate', two])
+      expect(run(['reload', '300']).status).toBe(0)
+    })
+
+    /** Lets the time be over, and waits for the end of what was to happen then. */
+    async function overdue(): Promise<void> {
+      writeFileSync(path.join(root, 'pipe'), '')
+      const waits = Number(readFileSync(path.join(root, 'waits'), 'utf8'))
+      await until(() => !runs(waits))
+    }
+
+    const starts = () =>
+      readFileSync(path.join(root, 'calls'), 'utf8').split('service keepalived start').length - 1
+
+    test('it does', async () => {
+      await overdue()
+      expect(readlinkSync(home('current'))).toBe(one)
+      expect(starts()).toBe(2)
+    })
+
+    test('it stays where it is when it is told to keep that', async () => {
+      expect(run(keepRevision().slice(1))).toEqual({ status: 0, stdout: '', stderr: '' })
+      await overdue()
+      expect(readlinkSync(home('current'))).toBe(two)
+      expect(readlinkSync(home('good'))).toBe(one)
+      expect(starts()).toBe(1)
+      // Told again, there is nothing to do.
+      expect(run(keepRevision().slice(1))).toEqual({ status: 0, stdout: '', stderr: '' })
+    })
+
+    test('it does not take away another revision that was put in force meanwhile', async () => {
+      expect(run(['activate', three]).status).toBe(0)
+      await overdue()
+      expect(readlinkSync(home('current'))).toBe(three)
+      expect(starts()).toBe(1)
+    })
+
+    test('it does, when the same is put in force once more', async () => {
+      expect(run(['activate', two]).status).toBe(0)
+      await overdue()
+      expect(readlinkSync(home('current'))).toBe(one)
+    })
   })
 
   test('hosts that keepalived forgot while they were down are taken out of the kernel', () => {

@@ -22,7 +22,7 @@ export const checkRevision = (revision: string, dialect: string): Argv => [
   revision,
   dialect,
 ]
-/** Makes a revision the one in force; nothing is reloaded. */
+/** Makes a revision the one in force; nothing is reloaded, nor gone back by itself from another. */
 export const activateRevision = (revision: string): Argv => [BALANCER_PROGRAM, 'activate', revision]
 /**
  * Makes the programs read what is in force; prints, for `readObservation`, what the balancer did before, which is
@@ -35,6 +35,8 @@ export const reloadBalancer = (grace?: number): Argv => [
 ]
 /** Notes that what is in force has proved itself. */
 export const markGood = (): Argv => [BALANCER_PROGRAM, 'good']
+/** Has what is in force stay, though nothing has proved itself: the balancer does not go back by itself any more. */
+export const keepRevision = (): Argv => [BALANCER_PROGRAM, 'keep']
 /** Goes back to what proved itself last, and reloads. */
 export const revertBalancer = (): Argv => [BALANCER_PROGRAM, 'revert']
 /** Prints what the balancer does, in sections for `readObservation`; what is long is packed (gzip, base64). */

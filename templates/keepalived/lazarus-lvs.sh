@@ -10,6 +10,7 @@
 #                        nobody reaches any more cannot be told to
 #   sources              translates sources as what is in force says, when nothing does since the machine's start
 #   good                 what is in force has proved itself
+#   keep                 what is in force stays, though nothing has proved itself: it does not go back by itself any more
 #   revert               goes back to the last good one, and reloads
 #   observe [brief]      prints what the machine does; brief: without its services
 #   prune <count>        keeps so many of the newest
@@ -321,6 +322,8 @@ case ${1-} in
     ;;
   activate)
     whole "${2-}"
+    # Who puts another in force without a reload must not have it taken away and reloaded minutes later.
+    [ "$(link current)" = "$2" ] || rm -f -- "$home/.armed"
     point "$home/current" "$2"
     take_over "$root/etc/keepalived" "$home/current/keepalived"
     link_routing
@@ -361,6 +364,9 @@ case ${1-} in
     point "$home/good" "$(link current)"
     rm -f -- "$home/.before" "$home/.armed"
     forget_hosts
+    ;;
+  keep)
+    rm -f -- "$home/.armed"
     ;;
   revert)
     # By itself: unless something has proved itself, or was told anew, since that was agreed.
