@@ -134,7 +134,11 @@ async function removal(
     watch: WATCH,
   })
   const after = await requireEdit(deps, { cluster: name, next: existing(name, apply), way })
-  return { change: runId, policy: after.policy ?? 'manual', confirm, watchSeconds: WATCH }
+  return {
+    ...{ change: runId, policy: after.policy ?? 'manual', confirm, watchSeconds: WATCH },
+    // Others may write while it is waited for.
+    ...(body.confirm === undefined && body.vip !== undefined && { agreedVips: [body.vip] }),
+  }
 }
 
 /** The VIPs that a host stands behind. Throws 422 when there are none. */

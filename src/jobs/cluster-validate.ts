@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineJob, type JobContext } from '../core/define-job.js'
 import { Fatal } from '../core/errors.js'
 import type { ClusterDocument } from '../ports/clusters.js'
-import { clusterName } from '../render/lvs/cluster-schema.js'
+import { clusterName, vipSchema } from '../render/lvs/cluster-schema.js'
 import { type Change, diffClusters, LABELS, type Label, worstOf } from '../render/lvs/diff.js'
 import { changeSchema } from './balancer-host.js'
 import { documentOf } from './cluster-files.js'
@@ -16,6 +16,8 @@ const input = z.object({
   change: changeSchema,
   /** The worst consequence that was agreed to. */
   confirm: z.enum(LABELS).default('safe'),
+  /** It was agreed to for what this very change does to these VIPs, and `rs-flap` for all else; null: for everything. */
+  agreedVips: z.array(vipSchema.shape.vip).nullable().default(null),
   /** Whether programs will be told to read. */
   reloads: z.boolean(),
   /** Goes on where names cannot be resolved just now: what was written counts. */
@@ -40,13 +42,14 @@ export const clusterValidate = defineJob({
     await requireRules(ctx, document)
     if (!ctx.input.reloads) return { label: 'safe' as const }
     const changes = await changesOf(ctx, document)
-    const label = worstOf(changes)
-    if (LABELS.indexOf(label) > LABELS.indexOf(ctx.input.confirm))
+    const agreed = await agreedTo(ctx, document)
+    const above = changes.filter(each => LABELS.indexOf(each.label) > LABELS.indexOf(agreed(each)))
+    if (above.length > 0)
       throw new Fatal(
         'needs-confirm',
-        `a reload has consequences that were not agreed to: ${named(changes, ctx.input.confirm)}. Confirm ${label}`,
+        `a reload has consequences that were not agreed to: ${named(above)}. Confirm ${worstOf(above)}`,
       )
-    return { label }
+    return { label: worstOf(changes) }
   },
 
   // It only looks.
@@ -85,11 +88,25 @@ async function changesOf({ ports, input }: Context, document: ClusterDocument): 
       diffClusters(version === null ? null : await ports.clusters.version(input.cluster, version), document),
     ),
   )
-  return [...new Map(found.flat().map(each => [`${each.path} ${each.what}`, each])).values()]
+  return [...new Map(found.flat().map(each => [nameOf(each), each])).values()]
 }
 
-function named(changes: readonly Change[], confirmed: Label): string {
-  const above = changes.filter(each => LABELS.indexOf(each.label) > LABELS.indexOf(confirmed))
-  const first = above.slice(0, NAMED).map(({ path, what, label }) => `${path} ${what} (${label})`)
-  return [...first, ...(above.length > NAMED ? [`and ${above.length - NAMED} more`] : [])].join('; ')
+/** The worst that was agreed to of a change. */
+async function agreedTo(
+  { ports, input }: Context,
+  document: ClusterDocument,
+): Promise<(each: Change) => Label> {
+  const { confirm, agreedVips } = input
+  if (agreedVips === null || LABELS.indexOf(confirm) <= LABELS.indexOf('rs-flap')) return () => confirm
+  const before = await ports.clusters.version(input.cluster, document.version - 1)
+  const isMeant = ({ path }: Change) => agreedVips.some(vip => `${path} `.startsWith(`vip ${vip} `))
+  const meant = new Set(diffClusters(before, document).filter(isMeant).map(nameOf))
+  return each => (meant.has(nameOf(each)) ? confirm : 'rs-flap')
+}
+
+const nameOf = ({ path, what }: Change): string => `${path} ${what}`
+
+function named(changes: readonly Change[]): string {
+  const first = changes.slice(0, NAMED).map(({ path, what, label }) => `${path} ${what} (${label})`)
+  return [...first, ...(changes.length > NAMED ? [`and ${changes.length - NAMED} more`] : [])].join('; ')
 }

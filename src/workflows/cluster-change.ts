@@ -16,8 +16,19 @@ export const clusterChange = defineWorkflow({
     'sync',
     clusterSync,
     ({ input }) => ({
-      ...{ cluster: input.cluster, change: input.change, confirm: input.confirm, force: input.force },
-      ...{ reloads: input.reloads, all: input.all, publish: input.publish, canary: input.canary },
+      ...{
+        cluster: input.cluster,
+        change: input.change,
+        confirm: input.confirm,
+        agreedVips: input.agreedVips,
+      },
+      ...{
+        force: input.force,
+        reloads: input.reloads,
+        all: input.all,
+        publish: input.publish,
+        canary: input.canary,
+      },
       ...{ rest: input.rest, watched: input.watched, watchSeconds: input.watchSeconds },
     }),
     { after: ['edit'] },

@@ -28,7 +28,7 @@ export const clusterSync = defineWorkflow({
   }),
 })
   .step('validate', clusterValidate, ({ input }) => ({
-    ...{ cluster: input.cluster, change: input.change, confirm: input.confirm },
+    ...{ cluster: input.cluster, change: input.change, confirm: input.confirm, agreedVips: input.agreedVips },
     ...{ reloads: input.reloads, force: input.force },
   }))
   .step('render', clusterRender, ({ input }) => ({ cluster: input.cluster, change: input.change }), {

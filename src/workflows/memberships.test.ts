@@ -237,6 +237,17 @@ describe('S4-2: nodes behind VIPs that go', () => {
     expect(await behind(ONE)).toEqual(['apps-1.hy01', fqdn('web-1'), fqdn('web-2')])
   })
 
+  test('what others write while it is raised is not taken for agreed', async () => {
+    push.world.nodes.change('web-1', { state: 'dead' })
+    const moves = await movesOf(book(), await book().all(), fqdn('web-1'), 'move-r1')
+    expect(moves).toMatchObject([{ confirm: 'vip-withdrawal', agreedVips: [ONE, TWO] }])
+    const { cluster } = await newest()
+    await push.write('c9', { ...cluster, vip2ws: cluster.vip2ws.slice(0, 1) })
+    const { failed } = await run(resurrect(node('web-1'), 'debian-12', OFFERS, moves))
+    expect(failed).toMatchObject({ path: 'moves.inner.sync.validate', error: { code: 'needs-confirm' } })
+    expect(served('lb1.hy01', TWO)).not.toEqual([])
+  })
+
   test('the only host of a VIP that died may come back elsewhere: the VIP is down already', async () => {
     const leaves = await leavesOf(book(), [fqdn('web-2'), 'apps-1.hy01', 'apps-2.hy01'], 'leave-r1')
     expect(leaves).toHaveLength(1)

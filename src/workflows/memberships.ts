@@ -76,13 +76,18 @@ export async function movesOf(
     [host],
   )
   return Promise.all(
-    members.map(async ({ cluster }) => {
+    members.map(async ({ cluster, vip2ws }) => {
       const newest = documents.find(each => each.cluster === cluster)?.version
       const records = await book.balancers(cluster.name)
       // The only host of a VIP that is dead has taken it down already. What others wrote and nobody pushed yet may
       // do more than that: then somebody has to look.
       const confirm: Label = records.every(each => each.goodVersion === newest) ? 'vip-withdrawal' : 'rs-flap'
-      return part(book, cluster, { change, edit: { kind: 'refreshHosts' }, confirm })
+      return part(book, cluster, {
+        change,
+        edit: { kind: 'refreshHosts' },
+        confirm,
+        vips: vip2ws.map(({ vip }) => vip),
+      })
     }),
   )
 }
@@ -98,10 +103,20 @@ const NOTES = {
 async function part(
   book: Pick<Book, 'balancers'>,
   cluster: Members['cluster'],
-  doing: { change: string; edit: ClusterEdit & { kind: keyof typeof NOTES }; confirm: Label },
+  doing: {
+    change: string
+    edit: ClusterEdit & { kind: keyof typeof NOTES }
+    confirm: Label
+    /** For which that counts: others may write before this is done, and what they wrote is theirs to agree to. */
+    vips?: string[]
+  },
 ): Promise<ClusterChange> {
   const { name, policy = 'manual' } = cluster
-  const { change, edit, confirm } = doing
+  const { change, edit, confirm, vips: agreedVips } = doing
   const lbs = switchOrder(await book.balancers(name))
-  return { ...syncInput({ cluster: name, change, policy, lbs, confirm }), edit, note: NOTES[edit.kind] }
+  return {
+    ...syncInput({ cluster: name, change, policy, lbs, confirm, agreedVips }),
+    edit,
+    note: NOTES[edit.kind],
+  }
 }

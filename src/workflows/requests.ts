@@ -191,6 +191,8 @@ export interface SyncPlan {
   lbs: readonly string[]
   /** The worst consequence that was agreed to; absent: safe. */
   confirm?: Label | undefined
+  /** It was agreed to for what the change does to these VIPs, not for what else waits. */
+  agreedVips?: string[] | undefined
   /** Also where no other balancer announces the same, and where names do not resolve just now. */
   force?: boolean | undefined
   /** How long the first balancer is looked at before the others follow. */
@@ -217,6 +219,7 @@ export function syncInput(plan: SyncPlan): InputOf<typeof clusterSync> {
   const rest = reloads ? targets.slice(canary.length) : []
   return {
     ...{ cluster, change, confirm, force, reloads },
+    agreedVips: plan.agreedVips ?? null,
     all: targets,
     publish: reloads ? [] : targets,
     canary: canary.map(target => ({ ...target, force })),
