@@ -351,6 +351,36 @@ describe('S4-4: after a balancer was told', () => {
   })
 })
 
+describe('S4-4: a push that is cancelled while a balancer proves itself', () => {
+  const undo = () => inWorld(lbReload, push.world).undo(target())
+  const calls = () => push.at('lb1.hy01').calls
+
+  test('leaves it what it has read: nothing goes back by itself minutes later', async () => {
+    await reload()
+    await undo()
+    expect(calls().at(-1)).toBe('keep')
+    expect(push.record('lb1.hy01')).toMatchObject({ revision: next, good: old, reloading: false })
+    await undo()
+    expect(calls().filter(call => call === 'keep')).toHaveLength(1)
+  })
+
+  test('leaves one alone that proved itself, or was told something else since', async () => {
+    await reload()
+    await push.world.clusters.note('lb1.hy01', { revision: old })
+    await undo()
+    await push.world.clusters.note('lb1.hy01', { revision: next, reloading: false })
+    await undo()
+    expect(calls()).not.toContain('keep')
+  })
+
+  test('ends also when it cannot be told: then it goes back by itself', async () => {
+    await reload()
+    push.at('lb1.hy01').away = true
+    await undo()
+    expect(push.record('lb1.hy01').reloading).toBe(true)
+  })
+})
+
 describe('S4-4: a balancer is told to go back', () => {
   const revert = () => inWorld(lbRevert, push.world).run({ cluster: 'inner', lb: 'lb1.hy01' })
 

@@ -1,12 +1,22 @@
 import { z } from 'zod'
-import { reloadBalancer } from '../commands/balancer.js'
+import { keepRevision, reloadBalancer } from '../commands/balancer.js'
 import { defineJob, type JobContext } from '../core/define-job.js'
 import { Fatal, PortError, WaitFor } from '../core/errors.js'
 import type { BalancerRecord, ClusterDocument } from '../ports/clusters.js'
 import type { ExecResult, SshHost } from '../ports/ssh.js'
 import { addressGaps, announcedBy, serviceGaps, short } from '../render/lvs/drift.js'
-import { act, balancerHost, balancerTarget, lbOf, observe, readable, wordsOf } from './balancer-host.js'
+import {
+  act,
+  actWell,
+  balancerHost,
+  balancerTarget,
+  lbOf,
+  observe,
+  readable,
+  wordsOf,
+} from './balancer-host.js'
 import { documentOf, revisionOf } from './cluster-files.js'
+import { findBalancer } from './hosts-behind.js'
 
 /**
  * How long after the patience is over a balancer that nobody has called well goes back by itself, milliseconds: nobody
@@ -76,8 +86,25 @@ export const lbReload = defineJob({
     return { at: clock.now().toISOString(), skipped: false, before: { addresses, neighbours }, failed }
   },
 
-  // What is read is read: going back is a rollback.
-  undo: 'nothing-to-undo',
+  /** What is read is read: going back is a rollback. But nobody will call it well, and it is not to go back by itself. */
+  async undo(ctx) {
+    const { clusters } = ctx.ports
+    const document = await clusters.get(ctx.input.cluster, ctx.input.change)
+    const found = await findBalancer(ctx.ports, ctx.input)
+    // Another change may have told it something since.
+    if (!found?.record.reloading || found.record.revision !== document?.revision) return
+    try {
+      await actWell(ctx, await balancerHost(ctx.ports, found.lb, ctx.signal), keepRevision(), {
+        timeout: 15_000,
+      })
+      await clusters.note(found.lb.hostname, { reloading: false })
+    } catch (error) {
+      if (!(error instanceof PortError)) throw error
+      ctx.log(
+        `${found.lb.hostname} cannot be told, and goes back by itself if it did not prove itself: ${error.message}`,
+      )
+    }
+  },
 })
 
 /** What our program prints first when it tells the others. Throws a retryable `PortError` where it did not get that far. */
