@@ -11,8 +11,8 @@ import { createRegistry } from '../core/registry.js'
 import type { Ports } from '../ports/index.js'
 import { type Db, openDatabase } from '../store/client.js'
 import { getRun } from '../store/run-views.js'
-import { ClaimTaken } from '../store/run-writer.js'
-import { type RunnableStep, runnableSteps } from '../store/runs.js'
+import { ClaimTaken, createRunWriter } from '../store/run-writer.js'
+import { findRun, type RunnableStep, runnableSteps } from '../store/runs.js'
 import { answers, producerConnection } from './connection.js'
 import { createEngine, type Engine, RunConflict } from './engine.js'
 import { createProducer } from './producer.js'
@@ -235,6 +235,37 @@ test('cancel stops what runs, takes back in reverse what started, and releases t
   expect(run.steps.find(step => step.id === 'c')?.status).toBe('cancelled')
   expect(await db.claim.count({ where: { runId: id } })).toBe(0)
   await expect(engine.cancel(id)).rejects.toThrow(/is cancelled/)
+})
+
+test('a run never looks taken back while what takes it back is not stored yet', async () => {
+  const id = await start('test.diamond', { tag: 'x' })
+  await db.step.update({ where: { id: `${id}.a` }, data: { status: 'running', attempts: 1 } })
+  let cancelling = true
+  const cancelled = engine.cancel(id).finally(() => (cancelling = false))
+  const writer = createRunWriter(db)
+  while (cancelling) expect(await writer.settle(id)).toBe(false)
+  await cancelled
+  await work4ever()
+  await ended(id, 'cancelled')
+  expect(world.log).toEqual(['undo a unfinished, from '])
+})
+
+test('a run that an earlier version left turned around without its undo steps is taken back', async () => {
+  const id = await start('test.diamond', { tag: 'x' })
+  await db.step.updateMany({ where: { runId: id }, data: { status: 'succeeded', attempts: 1 } })
+  await db.run.update({ where: { id }, data: { status: 'cancelling', direction: 'undo' } })
+  await work4ever()
+  await ended(id, 'cancelled')
+  expect(world.log).toHaveLength(4)
+})
+
+test('a cancel that cannot say what to take back changes nothing', async () => {
+  const id = await start('test.diamond', { tag: 'x' })
+  await db.step.update({ where: { id: `${id}.a` }, data: { attempts: 1, job: 'test.gone' } })
+  await expect(engine.cancel(id)).rejects.toThrow(/no job is called "test.gone"/)
+  expect(await findRun(db, id)).toMatchObject({ status: 'queued', direction: 'do' })
+  await db.run.delete({ where: { id } })
+  await redis.flush()
 })
 
 test('an undo that gives up fails the run visibly, and a retry goes on taking back', async () => {

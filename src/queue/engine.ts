@@ -93,9 +93,8 @@ export function createEngine(parts: {
     },
     async cancel(id) {
       await requireQueue()
-      if (!(await turnAround(db, id)))
+      if (!(await turnAround(db, id, planReturn(registry))))
         throw await conflict(db, id, 'run-ended', 'it has ended or is being cancelled')
-      await planReturn(db, registry, id)
       await soon(queue => queue.enqueue(id))
     },
     queues: () => producer.queues,

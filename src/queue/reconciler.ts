@@ -2,20 +2,21 @@ import { planUndo } from '../core/plan.js'
 import type { Registry } from '../core/registry.js'
 import type { Db } from '../store/client.js'
 import type { RunWriter } from '../store/run-writer.js'
-import { addUndoSteps, runnableSteps, runsAtWork, stepsOf, turnedWithoutUndo } from '../store/runs.js'
+import { addUndoSteps, type PlanUndo, runnableSteps, runsAtWork, turnedWithoutUndo } from '../store/runs.js'
 import type { Producer } from './producer.js'
 
-/** Stores the undo steps of a run that has turned around. Repeating it changes nothing. */
-export async function planReturn(db: Db, registry: Registry, run: string): Promise<void> {
-  const steps = (await stepsOf(db, run)).filter(step => step.kind === 'do' && step.attempts > 0)
-  const started = steps.map(step => ({
-    ...step,
-    job: registry.job(step.job),
-    input: JSON.parse(step.input),
-    after: JSON.parse(step.after),
-  }))
-  await addUndoSteps(db, run, planUndo(started))
-}
+/** Plans how what a run has started is taken back. It throws when a job is not in this version. */
+export const planReturn =
+  (registry: Registry): PlanUndo =>
+  started =>
+    planUndo(
+      started.map(step => ({
+        ...step,
+        job: registry.job(step.job),
+        input: JSON.parse(step.input),
+        after: JSON.parse(step.after),
+      })),
+    )
 
 /**
  * One look at everything that should be moving: what Redis lost or left lying is put back from the store. Returns
@@ -29,7 +30,7 @@ export async function reconcile(
 ): Promise<string[]> {
   const mended: string[] = []
   for (const { id } of await turnedWithoutUndo(db)) {
-    await planReturn(db, registry, id)
+    await addUndoSteps(db, id, planReturn(registry))
     mended.push(`${id}: undo planned`)
   }
   for (const run of await runsAtWork(db)) {

@@ -1,6 +1,7 @@
 import type { PlannedStep, RunPlan } from '../core/plan.js'
 import type { Db } from './client.js'
 import type { Run, Step } from './generated/client.js'
+import type { Run as RunStatement } from './statements.js'
 import { INSERT_STEP, stepRows } from './step-rows.js'
 
 export type { Run, Step }
@@ -17,25 +18,43 @@ export const findRun = (db: Db, id: string): Promise<Run | null> => db.run.findU
 export const stepsOf = (db: Db, runId: string): Promise<Step[]> =>
   db.step.findMany({ where: { runId }, orderBy: [{ kind: 'asc' }, { ordinal: 'asc' }] })
 
-/** Turns a run around: no step starts forwards any more. False when it has ended or turned already. */
-export async function turnAround(db: Db, id: string): Promise<boolean> {
-  const { count } = await db.run.updateMany({
-    where: { id, endedAt: null, direction: 'do' },
-    data: { status: 'cancelling', direction: 'undo', error: null },
-  })
-  return count === 1
-}
+/** A step of a run that has been begun, as stored: `input` and `after` are JSON. */
+export type StartedRow = Pick<Step, 'path' | 'job' | 'rank' | 'key' | 'target' | 'input' | 'after'>
 
+/** Says what takes back the steps that started. It must be pure: it may be asked a second time. */
+export type PlanUndo = (started: readonly StartedRow[]) => PlannedStep[]
+
+/**
+ * Turns a run around, so that no step starts forwards any more, and adds its undo steps. False when it has ended or
+ * turned already. Throws what `plan` throws, and has changed nothing then.
+ */
+export const turnAround = ({ statements }: Db, id: string, plan: PlanUndo): Promise<boolean> =>
+  // One write: a run that has turned and has no undo steps yet looks like one that has taken everything back.
+  statements.write(run => {
+    const turned = run(TURN, { run: id }).length > 0
+    if (turned) addUndo(run, id, plan)
+    return turned
+  })
+
+/** Adds the undo steps of a run that has turned around; repeating it changes nothing. Throws what `plan` throws. */
+export const addUndoSteps = ({ statements }: Db, id: string, plan: PlanUndo): Promise<void> =>
+  statements.write(run => addUndo(run, id, plan))
+
+const TURN = `
+UPDATE "Run" SET status = 'cancelling', direction = 'undo', error = NULL
+WHERE id = @run AND "endedAt" IS NULL AND direction = 'do' RETURNING id`
+const STARTED = `
+SELECT path, job, rank, key, target, input, after FROM "Step"
+WHERE "runId" = @run AND kind = 'do' AND attempts > 0 ORDER BY ordinal`
 const NEVER_STARTED = `
 UPDATE "Step" SET status = 'cancelled', rev = (SELECT max(v.rev) + 1 FROM "Step" v WHERE v."runId" = "Step"."runId")
 WHERE "runId" = @run AND kind = 'do' AND status IN ('pending', 'retrying', 'waiting', 'failed')`
 
-/** Marks what never started as cancelled and adds the undo steps; repeating it changes nothing. */
-export const addUndoSteps = ({ statements }: Db, id: string, undo: readonly PlannedStep[]): Promise<void> =>
-  statements.write(run => {
-    run(NEVER_STARTED, { run: id })
-    for (const row of stepRows(id, undo)) run(INSERT_STEP, row)
-  })
+function addUndo(run: RunStatement, id: string, plan: PlanUndo): void {
+  const undo = plan(run(STARTED, { run: id }) as unknown as StartedRow[])
+  run(NEVER_STARTED, { run: id })
+  for (const row of stepRows(id, undo)) run(INSERT_STEP, row)
+}
 
 /** Makes the failed steps of a failed run pending again and the run running; false when it had not failed. */
 export async function reviveRun(db: Db, id: string): Promise<boolean> {
@@ -76,13 +95,10 @@ export async function isRunnable(db: Db, step: string): Promise<boolean> {
 export const runsAtWork = (db: Db): Promise<Run[]> =>
   db.run.findMany({ where: { status: { in: ['queued', 'running', 'cancelling'] } }, orderBy: { id: 'asc' } })
 
-/** Runs that have turned around but whose undo steps were never stored (a crash in between). */
+/** Runs that have turned around but whose undo steps were never stored: earlier versions wrote them apart. */
 export const turnedWithoutUndo = (db: Db): Promise<{ id: string }[]> =>
-  db.run.findMany({
-    where: {
-      direction: 'undo',
-      endedAt: null,
-      steps: { some: { kind: 'do', status: { in: ['pending', 'retrying', 'waiting', 'failed'] } } },
-    },
-    select: { id: true },
-  })
+  db.$queryRaw`
+    SELECT r.id FROM "Run" r WHERE r.status = 'cancelling'
+      AND NOT EXISTS (SELECT 1 FROM "Step" u WHERE u."runId" = r.id AND u.kind = 'undo')
+      AND EXISTS (SELECT 1 FROM "Step" s WHERE s."runId" = r.id
+        AND (s.attempts > 0 OR s.status IN ('pending', 'retrying', 'waiting', 'failed')))`
