@@ -220,7 +220,9 @@ describe('nodes', () => {
     expect((await api.call('POST', '/api/v1/nodes/edge-3/resurrect')).body.code).toBe('node-adopted')
     expect((await api.call('POST', '/api/v1/nodes/edge-2/resurrect')).status).toBe(202)
     expect(api.engine.started[0]?.input).toMatchObject({ node: 'edge-2', incarnation: 3, replaces: 2 })
+    expect(api.engine.started[0]?.input).not.toHaveProperty('evenAlive')
     expect((await api.call('POST', '/api/v1/nodes/edge-1/resurrect', { force: true })).status).toBe(202)
+    expect(api.engine.started[1]?.input).toMatchObject({ node: 'edge-1', replaces: 1, evenAlive: true })
   })
 
   it('adopts a machine once', async () => {

@@ -125,7 +125,8 @@ export const nodeRoutes = [
       const pool = await findPool(call.deps, node.pool)
       const { clusters } = call.deps.ports
       const moves = await movesOf(clusters, await clusters.all(), node.fqdn, `move-${call.runId}`)
-      return begin(call, resurrect(node, pool.image, await offersFor(call.deps, pool), moves))
+      const offers = await offersFor(call.deps, pool)
+      return begin(call, resurrect(node, pool.image, offers, moves, call.body.force))
     },
   }),
 ]

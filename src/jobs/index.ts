@@ -30,6 +30,7 @@ import { machineDestroy } from './machine-destroy.js'
 import { nodeCreate } from './node-create.js'
 import { nodeDeregister } from './node-deregister.js'
 import { nodeDrain } from './node-drain.js'
+import { nodeRecheck } from './node-recheck.js'
 import { nodeRegister } from './node-register.js'
 import { nodeRemove } from './node-remove.js'
 import { orphanDestroy } from './orphan-destroy.js'
@@ -44,6 +45,7 @@ import { sshWait } from './ssh-wait.js'
 /** Every job there is. What is not in this list cannot run. */
 export const jobs: readonly AnyJob[] = [
   nodeCreate,
+  nodeRecheck,
   machineBuy,
   machineDestroy,
   certificateIssue,

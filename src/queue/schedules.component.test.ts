@@ -23,10 +23,10 @@ afterEach(async () => {
 })
 afterAll(() => redis.stop())
 
-function start(schedule: AnySchedule, engine: Partial<Engine> = {}): string[] {
+function start(schedules: AnySchedule | AnySchedule[], engine: Partial<Engine> = {}): string[] {
   const warnings: string[] = []
   running = startSchedules({
-    schedules: [schedule],
+    schedules: [schedules].flat(),
     ports: {} as Ports,
     engine: engine as Engine,
     redisUrl: redis.url,
@@ -63,6 +63,31 @@ test('a timetable that Redis lost is put back', async () => {
   await redis.flush()
   const before = calls
   await until(() => calls > before + 1)
+})
+
+test('one that waits long is not begun again meanwhile, and holds up no other', async () => {
+  let [begun, others] = [0, 0]
+  let answer = (): void => undefined
+  const gate = new Promise<void>(resolve => {
+    answer = resolve
+  })
+  const waits = async () => {
+    begun += 1
+    await gate
+    return {}
+  }
+  const counts = async () => ({ others: ++others })
+  start([
+    defineSchedule({ name: 'tests.wait', summary: '', every: '20ms', uses: [], run: waits }),
+    defineSchedule({ name: 'tests.count', summary: '', every: '20ms', uses: [], run: counts }),
+  ])
+  try {
+    await until(() => begun > 0 && others > 20, { what: 'the other schedule to go on' })
+    expect(begun).toBe(1)
+  } finally {
+    answer()
+  }
+  await until(() => begun > 1, { what: 'the first to come again' })
 })
 
 test('a run that finds its object held is not started; other errors are told', async () => {

@@ -32,6 +32,7 @@ export function startSchedules(parts: SchedulerParts): { queues: readonly Queue[
   const queue = new Queue(SCHEDULES_QUEUE, producing(direct))
   const stopping = new AbortController()
   const byName = new Map(parts.schedules.map(schedule => [schedule.name, schedule]))
+  const atWork = new Set<string>()
 
   async function keepTimetable(): Promise<void> {
     for (const { name, every } of parts.schedules) {
@@ -45,6 +46,17 @@ export function startSchedules(parts: SchedulerParts): { queues: readonly Queue[
   async function run(job: Job): Promise<unknown> {
     const schedule = byName.get(job.name)
     if (!schedule) return { skipped: 'no such schedule in this version' }
+    // Ticks of one that waits long would take the places of all others, and act on what they saw long ago.
+    if (atWork.has(schedule.name)) return { skipped: 'its last look is still at work' }
+    atWork.add(schedule.name)
+    try {
+      return await look(schedule)
+    } finally {
+      atWork.delete(schedule.name)
+    }
+  }
+
+  async function look(schedule: AnySchedule): Promise<unknown> {
     const heard = await listeningSince(direct)
     const since = heard && heard > started ? heard : started
     const context: ScheduleContext<keyof Ports> = {

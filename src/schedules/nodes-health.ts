@@ -1,12 +1,14 @@
 import { defineSchedule, type ScheduleContext } from '../core/define-schedule.js'
 import { fqdnOf } from '../core/names.js'
 import { chooseOffers } from '../core/offers.js'
-import type { Replaceable } from '../ports/fleet.js'
 import { movesOf } from '../workflows/memberships.js'
 import { resurrect } from '../workflows/requests.js'
 
 /** A fleet of this size that is silent as a whole points at us, not at the machines. */
 const TELLING_SIZE = 3
+
+/** How long the provider may take to say what it offers, milliseconds: the next look asks again. */
+const OFFERS_WITHIN = 20_000
 
 type Context = ScheduleContext<'fleet' | 'compute' | 'clusters' | 'clock' | 'settings' | 'notices'>
 
@@ -28,7 +30,7 @@ export const nodesHealth = defineSchedule({
     // Looked at twice: silent for as long again. A machine that was only slow is not thrown away.
     const waiting = await fleet.replaceable(before)
     if (waiting.length === 0 || (await isDeaf(ctx, before))) return { dead, runs: [] }
-    return { dead, runs: await replace(ctx, waiting) }
+    return { dead, runs: await replace(ctx, before) }
   },
 })
 
@@ -46,11 +48,13 @@ async function isDeaf({ ports, log }: Context, before: Date): Promise<boolean> {
   return true
 }
 
-async function replace(ctx: Context, waiting: readonly Replaceable[]): Promise<string[]> {
-  const { clusters, compute, clock } = ctx.ports
-  const [offers, documents] = await Promise.all([compute.offers(ctx.signal), clusters.all()])
+async function replace(ctx: Context, before: Date): Promise<string[]> {
+  const { clusters, compute, clock, fleet } = ctx.ports
+  const limited = AbortSignal.any([ctx.signal, AbortSignal.timeout(OFFERS_WITHIN)])
+  const [offers, documents] = await Promise.all([compute.offers(limited), clusters.all()])
   const runs: string[] = []
-  for (const pool of waiting) {
+  // Asked only now: while the provider was waited for, a node may have come back or have been replaced.
+  for (const pool of await fleet.replaceable(before)) {
     const fitting = chooseOffers(pool, offers)
     if (fitting.length === 0) {
       ctx.log(`${pool.node} is not replaced: nothing on offer fits pool ${pool.pool}`)

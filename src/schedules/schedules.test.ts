@@ -1,7 +1,8 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { fakeWorld, type World } from '../../test/support/fake-ports.js'
 import { HOST_KEY, refusal } from '../../test/support/fake-providers.js'
 import { exampleWith } from '../../test/support/lvs/example.js'
+import { until } from '../../test/support/wait.js'
 import type { AnySchedule, RunRequest } from '../core/define-schedule.js'
 import { certificatesRenew } from './certificates-renew.js'
 import { schedules } from './index.js'
@@ -35,6 +36,13 @@ const dead = (node: string) => ({
   ...{ node, pool: 'edge', zone: 'lazarus.test', incarnation: 1 },
   ...{ image: 'debian-12', types: [] as string[], locations: [] as string[] },
 })
+
+/** A provider that never answers. */
+const silent = (signal: AbortSignal, asked: AbortSignal[]): Promise<never> =>
+  new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+    asked.push(signal)
+  })
 
 describe('nodes.health', () => {
   test('replaces the dead under the next incarnation, asking for prices once', async () => {
@@ -94,6 +102,36 @@ describe('nodes.health', () => {
       ],
     })
     expect(started[1]?.input).not.toHaveProperty('moves')
+  })
+
+  test('leaves a node alone that came back or was replaced while the provider was asked for prices', async () => {
+    world.fleet.answers.replaceable = [dead('edge-1'), dead('edge-2'), dead('edge-3')]
+    const { offers } = world.compute
+    world.compute.offers = async () => {
+      world.fleet.answers.replaceable = [{ ...dead('edge-2'), incarnation: 2 }, dead('edge-3')]
+      return offers()
+    }
+    await run(nodesHealth)
+    expect(started.map(request => request.input)).toMatchObject([
+      { node: 'edge-2', replaces: 2 },
+      { node: 'edge-3', replaces: 1 },
+    ])
+  })
+
+  test('does not wait for prices for ever', async () => {
+    const over = new AbortController()
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(over.signal)
+    try {
+      world.fleet.answers.replaceable = [dead('edge-1')]
+      const asked: AbortSignal[] = []
+      Object.assign(world.compute, { offers: (signal: AbortSignal) => silent(signal, asked) })
+      const looking = run(nodesHealth)
+      await until(() => asked.length === 1)
+      over.abort(new Error('no answer in time'))
+      await expect(looking).rejects.toThrow('no answer in time')
+    } finally {
+      timeout.mockRestore()
+    }
   })
 
   test('replaces the only node of a small fleet', async () => {

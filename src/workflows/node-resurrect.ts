@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineWorkflow } from '../core/define-workflow.js'
 import { machineDestroy } from '../jobs/machine-destroy.js'
+import { nodeRecheck } from '../jobs/node-recheck.js'
 import { clusterChange } from './cluster-change.js'
 import { seat } from './fields.js'
 import { nodeProvision } from './node-provision.js'
@@ -12,12 +13,20 @@ export const nodeResurrect = defineWorkflow({
   input: nodeProvision.input.extend({
     /** The incarnation whose machine goes. */
     replaces: z.number().int().min(1),
+    /** Whether it goes also when the node is not dead. */
+    evenAlive: z.boolean().default(false),
     /** One for each cluster that has it behind its VIPs: the new machine is at another address. */
     moves: z.array(clusterChange.input).default([]),
   }),
 })
-  // First the old one goes: it would be paid for, and it may come back to life under the same name.
-  .step('destroy', machineDestroy, ({ input }) => ({ node: input.node, incarnation: input.replaces }))
+  // Under the claim: what was seen before may be over.
+  .step('recheck', nodeRecheck, ({ input }) => ({
+    ...{ node: input.node, incarnation: input.replaces, evenAlive: input.evenAlive },
+  }))
+  // The old one goes before the new one comes: it would be paid for, and may come back to life under the same name.
+  .step('destroy', machineDestroy, ({ input }) => ({ node: input.node, incarnation: input.replaces }), {
+    after: ['recheck'],
+  })
   .run(
     'raise',
     nodeProvision,

@@ -92,17 +92,18 @@ export function retire(node: KnownNode, patience?: number, leaves: Leave[] = [])
 
 /**
  * Replaces the machine of a node that is not adopted. `offers` must not be empty; `moves` tell balancers where it
- * is then.
+ * is then; without `evenAlive` the run stops at a node that is not dead when it begins.
  */
 export function resurrect(
   node: Omit<KnownNode, 'adopted'>,
   image: string,
   offers: Offers,
   moves: ClusterChange[] = [],
+  evenAlive = false,
 ): RunRequest {
   const incarnation = node.incarnation + 1
   const machines = { incarnation, replaces: node.incarnation, ...buying(image, offers) }
-  const input = { ...seatOf(node), ...machines, ...some({ moves }) }
+  const input = { ...seatOf(node), ...machines, ...some({ moves }), ...(evenAlive && { evenAlive }) }
   return request(nodeResurrect, input, [node.name], node.pool)
 }
 

@@ -133,8 +133,25 @@ describe('resurrect', () => {
     expect(world.certificates.orders).toHaveLength(1)
   })
 
+  test('touches nothing of a node that is ready again, or was replaced, when the run begins', async () => {
+    await run(scaleOut(POOL, ['edge-1'], OFFERS))
+    const before = structuredClone(world.nodes.rows.get('edge-1'))
+    const { failed, started } = await run(resurrect(node('edge-1'), 'debian-12', OFFERS))
+    expect(failed).toMatchObject({ path: 'recheck', error: { code: 'node-not-dead' } })
+    await undoPlan(started, world)
+    expect(world.nodes.rows.get('edge-1')).toEqual(before)
+    expect([...world.compute.machines.keys()]).toEqual(['edge-1.1'])
+
+    expect((await run(resurrect(node('edge-1'), 'debian-12', OFFERS, [], true))).failed).toBeNull()
+    const late = await run(resurrect(node('edge-1'), 'debian-12', OFFERS, [], true))
+    expect(late.failed).toMatchObject({ path: 'recheck', error: { code: 'node-replaced' } })
+    expect([...world.compute.machines.keys()]).toEqual(['edge-1.2'])
+    expect(world.nodes.rows.get('edge-1')).toMatchObject({ state: 'ready', incarnation: 2 })
+  })
+
   test('taken back, it leaves no machine, no name, and a seat that says what to do', async () => {
     await run(scaleOut(POOL, ['edge-1'], OFFERS))
+    world.nodes.change('edge-1', { state: 'dead' })
     world.fail('ssh.put', 'before', refusal('broken', false))
     const { started } = await run(resurrect(node('edge-1'), 'debian-12', OFFERS))
     const undone = await undoPlan(started, world)
