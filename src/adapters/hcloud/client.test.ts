@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { freePort } from '../../../test/support/ports.js'
+import { until } from '../../../test/support/wait.js'
 import { messageOf } from '../../core/errors.js'
 import { createClient } from './client.js'
 import { createInventory } from './inventory.js'
@@ -99,6 +100,35 @@ describe('hcloud client', () => {
     const control = new AbortController()
     const silent = await clientOf(() => control.abort(reason))
     await expect(silent.get('/x', anything, control.signal)).rejects.toBe(reason)
+  })
+
+  it('sees an order through that is on its way, and sends none after the abort', async () => {
+    const reason = new Error('cancelled')
+    const control = new AbortController()
+    const seen: string[] = []
+    let answer = (): void => undefined
+    const client = await clientOf((_request, response) => {
+      response.on('close', () => seen.push('cut'))
+      answer = () => {
+        seen.push('carried out')
+        response.end('{}')
+      }
+      control.abort(reason)
+    })
+    let settled = false
+    const order = client.post('/servers', {}, anything, control.signal).finally(() => {
+      settled = true
+    })
+    order.catch(() => undefined)
+    await until(() => control.signal.aborted)
+    await new Promise(setImmediate)
+    expect([settled, seen]).toEqual([false, []])
+    answer()
+    await expect(order).rejects.toBe(reason)
+    expect(seen[0]).toBe('carried out')
+    seen.length = 0
+    await expect(client.post('/servers', {}, anything, control.signal)).rejects.toBe(reason)
+    expect(seen).toEqual([])
   })
 
   it('says where an answer is not what it should be', async () => {

@@ -14,21 +14,32 @@ export interface ClientOptions {
 /** The Hetzner Cloud API. Every failure is a `PortError` with the provider's code, or the abort's own reason. */
 export interface Client {
   get<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T>
+  /** The signal does not cut it short: it is looked at before it is sent and after it was answered. */
   post<T>(path: string, body: unknown, schema: z.ZodType<T>, signal: AbortSignal): Promise<T>
   delete<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T>
   /** Every element of the list under `field`, over all pages. */
   all<T>(path: string, field: string, element: z.ZodType<T>, signal: AbortSignal): Promise<T[]>
 }
 
+/** How long an order may take, milliseconds: less than the runner lets a cancelled job go on. */
+const ORDER_WITHIN = 15_000
+
 /** A chain of small steps: send, read, map errors, parse. It repeats nothing: retries belong to the caller. */
 export function createClient({ endpoint, token, timeout = 30_000 }: ClientOptions): Client {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
 
-  async function send(method: string, path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
+  const limited = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(timeout)])
+
+  async function send(
+    method: string,
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+    until = limited(signal),
+  ): Promise<unknown> {
     const content = body === undefined ? {} : { body: JSON.stringify(body) }
     try {
-      const response = await fetch(endpoint + path, { method, headers, signal: limited, ...content })
+      const response = await fetch(endpoint + path, { method, headers, signal: until, ...content })
       return read(response, await response.text())
     } catch (error) {
       throw error instanceof PortError ? error : unreachable(error, signal)
@@ -37,7 +48,14 @@ export function createClient({ endpoint, token, timeout = 30_000 }: ClientOption
 
   const client: Client = {
     get: async (path, schema, signal) => parse(schema, await send('GET', path, undefined, signal), path),
-    post: async (path, body, schema, signal) => parse(schema, await send('POST', path, body, signal), path),
+    post: async (path, body, schema, signal) => {
+      signal.throwIfAborted()
+      // An order that is dropped on its way may be carried out all the same, after whoever takes it back has looked.
+      const answered = AbortSignal.timeout(Math.min(timeout, ORDER_WITHIN))
+      const answer = parse(schema, await send('POST', path, body, signal, answered), path)
+      signal.throwIfAborted()
+      return answer
+    },
     delete: async (path, schema, signal) =>
       parse(schema, await send('DELETE', path, undefined, signal), path),
     all: async (path, field, element, signal) => {

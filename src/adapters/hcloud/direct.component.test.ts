@@ -31,6 +31,31 @@ describe('two installations in one project', () => {
   })
 })
 
+describe('an order that is cancelled on its way', () => {
+  it('is carried out before the maker gives up, so that taking it back finds it', async () => {
+    const world = await computeWorld('none', tempDir())
+    const spec = {
+      ...{ key: 'edge-1.1', name: 'edge-1', pool: 'edge', image: 'debian-12', userData: '' },
+      offers: [{ type: 'cx22', location: 'fsn1' }],
+    }
+    const reason = new Error('cancelled')
+    const control = new AbortController()
+    try {
+      await world.inject({ kind: 'slow', method: 'POST', path: '/servers', ms: 300 })
+      const creating = world.compute.create(spec, control.signal, () => undefined)
+      creating.catch(() => undefined)
+      await until(() => world.cloud.faults.all().length === 0, { what: 'the order to be on its way' })
+      control.abort(reason)
+      await expect(creating).rejects.toBe(reason)
+      expect(await world.servers()).toEqual([spec.key])
+      await world.compute.destroy(spec.key, new AbortController().signal, () => undefined)
+      expect(await world.servers()).toEqual([])
+    } finally {
+      await world.close()
+    }
+  })
+})
+
 describe('a machine on its way out', () => {
   const spec = {
     key: 'edge-1.1',
