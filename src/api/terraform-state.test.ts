@@ -131,6 +131,25 @@ describe('terraform state backend', () => {
     expect((await ask('POST', 'edge-1.1?ID=new', '{"from":"the living"}')).status).toBe(200)
   })
 
+  it('leaves a first apply its lock, however long it takes, when another state is removed', async () => {
+    await ask('LOCK', 'edge-1.1', lock('one'))
+    const long = new Date(now - 60_000)
+    await db.terraformState.updateMany({ data: { updatedAt: long } })
+    await db.terraformState.create({ data: { key: 'edge-3.1', updatedAt: long } })
+    now += 10 * 60_000
+    await ask('DELETE', 'edge-2.1')
+    expect(await db.terraformState.findMany({ select: { key: true } })).toEqual([{ key: 'edge-1.1' }])
+    expect((await ask('POST', 'edge-1.1?ID=one', '{"a":1}')).status).toBe(200)
+    expect((await ask('UNLOCK', 'edge-1.1', lock('one'))).status).toBe(200)
+  })
+
+  it('forgets a lock without a state once no terraform can hold it any more', async () => {
+    await ask('LOCK', 'edge-1.1', lock('dead'))
+    now += 61 * 60_000
+    await ask('DELETE', 'edge-2.1')
+    expect(await db.terraformState.count()).toBe(0)
+  })
+
   it('removes a state under somebody else’s lock without freeing it', async () => {
     await ask('POST', 'edge-1.1', '{"a":1}')
     await ask('LOCK', 'edge-1.1', lock('one'))

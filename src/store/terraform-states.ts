@@ -50,11 +50,17 @@ export async function unlockState(db: Db, key: string, id: string): Promise<bool
   return true
 }
 
-/** Removes a state; none is fine. A lock that is held stays, and rows that hold nothing but a stale one go. */
+/** No Terraform runs for this long: milliseconds after which a lock without a state is nobody's. */
+const LONGEST_RUN = 60 * 60_000
+
+/** Removes a state; none is fine. A lock that is held stays; rows that hold nothing go, also those of other keys. */
 export async function removeState(db: Db, key: string, stale: StaleBefore): Promise<void> {
   await db.terraformState.updateMany({ where: { key }, data: { sealed: null } })
   await db.terraformState.deleteMany({ where: { key, lock: null } })
-  await db.terraformState.deleteMany({ where: { sealed: null, updatedAt: { lt: new Date(stale) } } })
+  // A first apply has nothing but its lock until it writes its state, and then needs that lock.
+  await db.$executeRaw`
+    DELETE FROM "TerraformState" WHERE sealed IS NULL AND
+      iif(lock IS NULL, "updatedAt" < ${new Date(stale)}, lock ->> '$.since' < ${stale - LONGEST_RUN})`
 }
 
 /** The keys of all machines that have a state. */
