@@ -34,7 +34,7 @@ mv "$STAND_IN/ipvs.new" "$STAND_IN/ipvs"
 `,
   vtysh: `#!/bin/sh
 [ ! -f "$STAND_IN/down" ] || exit 1
-[ "$*" != '-c show ip ospf' ] || exit 0
+[ "$*" != '-d ospfd -c show ip ospf' ] || exit 0
 [ ! -f "$STAND_IN/refuses" ] || { echo '% Unknown command'; exit 0; }
 for word; do [ "$word" = -c ] || echo "$word" >>"$STAND_IN/told"; done
 `,

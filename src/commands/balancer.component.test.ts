@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
@@ -549,6 +550,75 @@ exit
     run(['activate', two])
     expect(run(['reload']).status).toBe(0)
     expect(readFileSync(path.join(root, 'calls'), 'utf8')).toContain('service frr restart')
+  })
+})
+
+/** A vtysh that refuses, and passes over, what Quagga's does. */
+const QUAGGA = `case " $* " in
+*' -f '*) echo "vtysh: invalid option -- 'f'" >&2; exit 1 ;;
+*' json '*) echo 'No such interface.' ;;
+*neighbor*) printf '\\n%s\\n' 'Neighbor ID     Pri State           Dead Time Address' '198.18.0.1        1 Full/DR            9.731s 198.18.0.1' ;;
+*' -d ospfd '*) [ -e "$LAZARUS_ROOT/ospfd-runs" ] || { echo 'Exiting: failed to connect to any daemons.' >&2; exit 1; } ;;
+*'  '*) cat >"$LAZARUS_ROOT/told" ;;
+esac`
+
+describe('S4-4: a balancer with Quagga', () => {
+  const quagga = (ospfd: string) => ({
+    'keepalived/keepalived.conf': '! x\n',
+    'routing/ospfd.conf': ospfd,
+    'routing/zebra.conf': 'log syslog\n',
+  })
+  /** A daemon of Quagga that looks at a file and ends, beside the path as on Debian. */
+  const DRY_RUN = `[ "$1 $2" = '-C -f' ] || exit 9
+! grep -n nonsense "$3" >&2 || exit 1`
+
+  beforeEach(() => {
+    program('service', '')
+    program('vtysh', QUAGGA)
+    program('keepalived', 'echo "Keepalived v1.2.2 (12/01,2026)" >&2')
+    mkdirSync(path.join(root, 'usr/lib/quagga'), { recursive: true })
+    for (const name of ['zebra', 'ospfd']) {
+      program(name, DRY_RUN)
+      renameSync(path.join(root, 'bin', name), path.join(root, 'usr/lib/quagga', name))
+    }
+  })
+  const calls = () => readFileSync(path.join(root, 'calls'), 'utf8')
+
+  test('has each file looked at by the daemon that reads it', () => {
+    stage(one, quagga('router ospf\n'))
+    expect(run(['check', one, 'alibaba'])).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(calls()).toContain(`zebra -C -f ${home(one, 'routing/zebra.conf')}\n`)
+    expect(calls()).toContain(`ospfd -C -f ${home(one, 'routing/ospfd.conf')}\n`)
+    stage(two, quagga('router ospf\n nonsense\n'))
+    expect(run(['check', two, 'alibaba'])).toMatchObject({ status: 1, stderr: '2: nonsense\n' })
+  })
+
+  test('has the file of FRR looked at by vtysh, as ever', () => {
+    stage(one, files('one'))
+    expect(run(['check', one, 'alibaba']).status).toBe(1)
+    expect(calls()).toContain(`vtysh -C -f ${home(one, 'routing/frr.conf')}\n`)
+  })
+
+  test('is asked for its neighbours in words, for it knows no JSON', () => {
+    expect(readObservation(run(['observe', 'brief']).stdout).neighbours).toEqual(['198.18.0.1'])
+  })
+
+  test('has daemons started when ospfd does not run, though zebra does', () => {
+    stage(one, quagga('router ospf\n'))
+    run(['activate', one])
+    expect(run(['reload']).status).toBe(0)
+    expect(calls()).toContain('service ospfd restart')
+    expect(existsSync(path.join(root, 'told'))).toBe(false)
+  })
+
+  test('has ospfd told, when it runs', () => {
+    writeFileSync(path.join(root, 'ospfd-runs'), '')
+    stage(one, quagga('router ospf\n network 60.28.208.0/25 area 0.0.0.0\n'))
+    run(['activate', one])
+    expect(run(['reload']).status).toBe(0)
+    expect(calls()).not.toContain('service ospfd')
+    // The last file that was told of.
+    expect(readFileSync(path.join(root, 'told'), 'utf8')).toContain('log syslog')
   })
 })
 

@@ -60,9 +60,19 @@ link() { readlink -- "$home/$1" || true; }
 observe_brief() {
   printf '== current\n%s\n== good\n%s\n' "$(link current)" "$(link good)"
   printf '== addresses\n' && ip -o -4 addr show | awk '$2 == "lo" || $2 ~ /[.]kni$/'
-  printf '== neighbours\n'
-  if command -v vtysh >/dev/null; then timeout 15 vtysh -c 'show ip ospf neighbor json' || true; fi
+  printf '== neighbours\n' && observe_neighbours
   printf '\n== end\n'
+}
+
+# Quagga has no JSON: there it is the name of an interface, and none of that name is no error either.
+observe_neighbours() {
+  command -v vtysh >/dev/null || return 0
+  runs=0
+  said=$(timeout 15 vtysh -c 'show ip ospf neighbor json') || runs=$?
+  case $said in
+    *'{'*) printf '%s\n' "$said" ;;
+    *) [ "$runs" -eq 124 ] || timeout 10 vtysh -c 'show ip ospf neighbor' || true ;;
+  esac
 }
 
 # Without IPVS in the kernel there are no services.
@@ -95,6 +105,9 @@ routing_changes() {
     }' "$1" "$2"
 }
 
+# Asks that daemon alone: with any other that runs, Quagga's vtysh passes over one that does not.
+ospf_runs() { timeout "$1" vtysh -d ospfd -c 'show ip ospf' >/dev/null 2>&1; }
+
 # Has the routing daemon take what is in force. It is told on its standard input: there is a key in it.
 load_routing() {
   for file in routing/*.conf; do
@@ -102,7 +115,7 @@ load_routing() {
     [ -f "$was" ] || : >"$was"
     if ! cmp -s -- "$was" "$file"; then
       runs=0
-      timeout 20 vtysh -c 'show ip ospf' >/dev/null 2>&1 || runs=$?
+      ospf_runs 20 || runs=$?
       # One that is slow is not restarted: that would take every VIP away for a while.
       [ "$runs" -ne 124 ] || code=75 fail 'the routing daemon does not answer'
       if [ "$runs" -eq 0 ]; then
@@ -154,7 +167,7 @@ link_routing() {
 # Tells the running daemon the cost of this machine: that of what it redistributes, or that of lo.
 tell_cost() {
   # One that does not run reads it when it starts.
-  [ -f "$home/.cost" ] || timeout 10 vtysh -c 'show ip ospf' >/dev/null 2>&1 || return 0
+  [ -f "$home/.cost" ] || ospf_runs 10 || return 0
   if [ -f "$home/current/routing/frr.conf" ]; then
     part='router ospf'
     line=$(grep -m 1 '^ redistribute connected ' "$root/etc/frr/frr.conf") || fail 'nothing is announced here'
@@ -316,8 +329,11 @@ case ${1-} in
       *) fail "not a dialect: ${3-}" ;;
     esac
     for file in "$dir"/routing/*.conf; do
-      command -v vtysh >/dev/null || break
-      vtysh -C -f "$file" >&2
+      tester=vtysh
+      # Quagga's takes no file; its daemons do, and are not always on the path.
+      case $file in */frr.conf) ;; *) tester=$(basename -- "$file" .conf) ;; esac
+      tester=$(PATH=$root/usr/local/sbin:$root/usr/sbin:$root/usr/lib/quagga:$PATH && command -v "$tester") || continue
+      "$tester" -C -f "$file" >&2
     done
     ;;
   activate)

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { parseAddresses, parseIpvs, parseNeighbours, readObservation } from './observe.js'
+import {
+  parseAddresses,
+  parseIpvs,
+  parseNeighbours,
+  parseNeighbourTable,
+  readObservation,
+} from './observe.js'
 
 const LISTING = `IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
@@ -73,6 +79,29 @@ test('neighbours that are Full', () => {
   expect(() => parseNeighbours('% OSPF is not running')).toThrow()
 })
 
+/** As Quagga writes it: `%-15s %3d %-15s %9s %-15s %-20s %5ld %5ld %5d`. */
+const TABLE = `
+Neighbor ID     Pri State           Dead Time Address         Interface            RXmtL RqstL DBsmL
+198.18.0.4        1 Full/DROther      10.021s 198.18.0.4      em1:198.18.0.9           0     0     0
+198.18.0.1        1 Full/DR            9.731s 198.18.0.1      em1:198.18.0.9           0     0     0
+198.18.0.2        1 Init/DROther      11.112s 198.18.0.2      em1:198.18.0.9           0     0     0
+198.18.0.3      128 Full/Backup       11.000s 198.18.0.3      em1:198.18.0.9           0     0     0
+198.18.0.1        1 Full/DR            9.731s 198.18.4.1      em2:198.18.4.9           0     0     0
+-                 0 Attempt/DROther  inactive 198.18.0.6      em1:198.18.0.9           0     0     0
+`
+
+/** As FRR writes it. */
+const LONG = `
+Neighbor ID     Pri State           Up Time         Dead Time Address         Interface                        RXmtL RqstL DBsmL
+198.18.0.5        1 Full/-          1h02m03s          11.612s 198.18.0.5      em1:198.18.0.9                       0     0     0
+`
+
+test('neighbours that are Full, where the daemon has no JSON', () => {
+  expect(parseNeighbourTable(TABLE)).toEqual(['198.18.0.1', '198.18.0.3', '198.18.0.4'])
+  expect(parseNeighbourTable(LONG)).toEqual(['198.18.0.5'])
+  expect(parseNeighbourTable(' OSPF Routing Process not enabled')).toEqual([])
+})
+
 const REVISION = 'a'.repeat(64)
 const observed = (neighbours: string) => `== current
 ${REVISION}
@@ -92,6 +121,10 @@ test('S4-4: an observation, section by section', () => {
   expect(seen).toMatchObject({ current: REVISION, good: null, addresses: ['198.18.100.1'] })
   expect(seen.services).toEqual(parseIpvs(LISTING, STATS))
   expect(seen.neighbours).toEqual(['198.18.0.1'])
+})
+
+test('an observation of a balancer whose daemon has no JSON', () => {
+  expect(readObservation(observed(TABLE)).neighbours).toEqual(['198.18.0.1', '198.18.0.3', '198.18.0.4'])
 })
 
 test('a routing daemon that says something else has no neighbours', () => {

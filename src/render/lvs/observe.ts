@@ -100,6 +100,10 @@ export function parseNeighbours(text: string): string[] {
     .sort()
 }
 
+/** The same out of the table of `show ip ospf neighbor`: the router id, a priority, `Full/DR`. A daemon may have no JSON. */
+export const parseNeighbourTable = (text: string): string[] =>
+  [...new Set([...text.matchAll(/^(\d+(?:\.\d+){3}) +\d+ +Full\//gm)].map(match => match[1] ?? ''))].sort()
+
 /**
  * What a balancer does, out of the sections that `lazarus-lvs observe` prints. A brief one has no services. Throws for a
  * text that is none, or was cut off.
@@ -126,8 +130,10 @@ const revisionIn = (text: string): string | null => /^[0-9a-f]{64}$/m.exec(text)
 
 /** A routing daemon that does not run, or says something else, has no neighbours. */
 function neighboursIn(text: string): string[] {
+  const at = text.indexOf('{')
+  if (at < 0) return parseNeighbourTable(text)
   try {
-    return parseNeighbours(text.slice(text.indexOf('{')))
+    return parseNeighbours(text.slice(at))
   } catch {
     return []
   }
