@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -125,6 +126,51 @@ describe('S4-4: revisions on a balancer', () => {
     expect(run(['sources'])).toMatchObject({ status: 0, stderr: '' })
     expect(readFileSync(proc('sys/net/netfilter/nf_conntrack_max'), 'utf8')).toBe(most)
     expect(readFileSync(proc('sys/net/netfilter/nf_conntrack_buckets'), 'utf8')).toBe(buckets)
+  })
+
+  describe('of which one translates sources, and the next does not', () => {
+    beforeEach(() => {
+      program('service', '')
+      for (const name of ['iptables-legacy', 'iptables-legacy-restore'])
+        rmSync(path.join(root, 'bin', name), { force: true })
+      mkdirSync(path.join(root, 'proc'))
+      symlinkSync('/proc/self/net', path.join(root, 'proc/net'))
+      const rules =
+        '*nat\n:LAZARUS-LVS - [0:0]\n-A LAZARUS-LVS -p tcp -j SNAT --to-source 10.0.19.227\nCOMMIT\n'
+      stage(one, { ...files('one'), 'snat.rules': rules })
+      stage(two, files('two'))
+    })
+
+    /** Reloads these one after the other in a network of its own; answers the table of its kernel, or that it has none. */
+    function reloaded(...revisions: string[]): string {
+      const lines = revisions.map(each => `sh "$0" activate ${each}; sh "$0" reload >/dev/null`)
+      const look =
+        'if grep -qx nat /proc/net/ip_tables_names; then iptables-legacy -t nat -S; else echo no table; fi'
+      const script = [...lines, look].join('\n')
+      const { stdout, stderr } = spawnSync('unshare', ['--net', 'sh', '-ec', script, PROGRAM], {
+        ...{ encoding: 'utf8', env: environment() },
+      })
+      expect(stderr).toBe('')
+      return stdout
+    }
+
+    test('it does', () => {
+      expect(reloaded(one)).toContain('-A LAZARUS-LVS -p tcp -j SNAT --to-source 10.0.19.227\n')
+    })
+
+    test('it does not any more', () => {
+      const table = reloaded(one, two)
+      expect(table).toContain('-N LAZARUS-LVS\n')
+      expect(table).not.toContain('SNAT')
+    })
+
+    test('it does again', () => {
+      expect(reloaded(one, two, one).match(/LAZARUS-LVS -p tcp -j SNAT|POSTROUTING -j/g)).toHaveLength(2)
+    })
+
+    test('where nothing ever did, the kernel is not given a table for it', () => {
+      expect(reloaded(two)).toBe('no table\n')
+    })
   })
 
   test('keep what the machine had before', () => {

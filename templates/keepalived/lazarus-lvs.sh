@@ -212,9 +212,13 @@ listens() {
 
 # Where NAT is to do what FULLNAT does, hosts are asked from addresses of this machine.
 load_sources() {
-  [ -f "$home/current/snat.rules" ] || return 0
   exec 8>"$home/.sources"
   flock 8
+  if [ ! -f "$home/current/snat.rules" ]; then
+    forget_sources
+    exec 8>&-
+    return 0
+  fi
   iptables-legacy-restore -w 10 --noflush <"$home/current/snat.rules"
   iptables-legacy -w 10 -t nat -C POSTROUTING -j LAZARUS-LVS 2>/dev/null ||
     iptables-legacy -w 10 -t nat -A POSTROUTING -j LAZARUS-LVS
@@ -222,6 +226,13 @@ load_sources() {
   [ ! -w "$tracking" ] || echo 1 >"$tracking"
   make_room
   exec 8>&-
+}
+
+# The last VIP of that kind is gone. A look at a table makes it, with all that it costs: only where there is one.
+forget_sources() {
+  grep -qsx nat "$root/proc/net/ip_tables_names" || return 0
+  iptables-legacy -w 10 -t nat -n -L LAZARUS-LVS >/dev/null 2>&1 || return 0
+  iptables-legacy -w 10 -t nat -F LAZARUS-LVS
 }
 
 # A connection has its place in a table for two minutes after its end, and when the table is full new ones are dropped
