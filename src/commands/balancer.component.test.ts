@@ -394,6 +394,50 @@ describe('S4-4: revisions on a balancer', () => {
       expect(starts()).toBe(1)
     })
 
+    const sleeps = () => readFileSync(path.join(root, 'calls'), 'utf8').split('\nsleep ').length - 1
+
+    /** Lets the time be over, and waits until it has failed. */
+    async function failing(): Promise<void> {
+      await until(() => sleeps() === 1)
+      writeFileSync(path.join(root, 'pipe'), '')
+      await until(() => sleeps() === 2)
+    }
+
+    test('it tries again, when another action has held it up for too long', async () => {
+      program('flock', `[ ! -e "$LAZARUS_ROOT/held" ] || exit 1; PATH=\${PATH#*:}; exec flock "$@"`)
+      writeFileSync(path.join(root, 'held'), '')
+      await failing()
+      expect(readlinkSync(home('current'))).toBe(two)
+      rmSync(path.join(root, 'held'))
+      await overdue()
+      expect(readlinkSync(home('current'))).toBe(one)
+      expect(starts()).toBe(2)
+    })
+
+    test('it tries again, when the routing daemon did not answer', async () => {
+      // As if it had been told something else with the revision that is to be left.
+      writeFileSync(home('.loaded-frr.conf'), '! other\n')
+      program('vtysh', 'exit 124')
+      await failing()
+      expect(existsSync(home('.armed'))).toBe(true)
+      expect(starts()).toBe(1)
+      program('vtysh', '')
+      await overdue()
+      expect(readlinkSync(home('current'))).toBe(one)
+      expect(starts()).toBe(2)
+      expect(existsSync(home('.armed'))).toBe(false)
+    })
+
+    test('it does not try again, when that is not wanted any more', async () => {
+      writeFileSync(home('.loaded-frr.conf'), '! other\n')
+      program('vtysh', 'exit 124')
+      await failing()
+      expect(run(keepRevision().slice(1)).status).toBe(0)
+      program('vtysh', '')
+      await overdue()
+      expect(starts()).toBe(1)
+    })
+
     test('it does, when the same is put in force once more', async () => {
       expect(run(['activate', two]).status).toBe(0)
       await overdue()

@@ -274,7 +274,9 @@ forget_hosts() {
 mkdir -p -- "$home"
 if [ "${1-}" = unless-good ]; then
   sleep "$2"
-  set -- revert "$3"
+  # Another action, or a routing daemon that is slow, may be in the way for a while.
+  until sh "$0" revert "$3" || [ $? -eq 66 ]; do sleep 10; done
+  exit 0
 fi
 if [ "${1-}" != observe ] && [ "${1-}" != sources ]; then
   exec 9>"$home/.lock"
@@ -364,7 +366,8 @@ case ${1-} in
       mv -f -- "$home/.before.new" "$home/.before"
     fi
     cat -- "$home/.before"
-    rm -f -- "$home/.armed"
+    # It is to try again, when it does not come to the end of going back.
+    [ -n "${reverts-}" ] || rm -f -- "$home/.armed"
     if [ -n "${2-}" ] && [ -d "$home/good" ] && [ "$(link current)" != "$(link good)" ]; then
       echo "$$ $(date +%s%N)" >"$home/.armed"
       setsid sh "$0" unless-good "$2" "$(cat -- "$home/.armed")" </dev/null >/dev/null 2>&1 9>&- &
@@ -382,6 +385,7 @@ case ${1-} in
     else
       service keepalived start >&2 || fail 'keepalived does not run, and could not be started'
     fi
+    [ -z "${reverts-}" ] || rm -f -- "$home/.armed"
     ;;
   sources)
     iptables-legacy -w 10 -t nat -C POSTROUTING -j LAZARUS-LVS 2>/dev/null || load_sources
