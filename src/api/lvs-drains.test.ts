@@ -75,6 +75,9 @@ describe('S4-4: draining', () => {
       { workflow: 'vip.drain', input: { targets: [{ lb: LB, vips: [search], wss: null }] } },
       { workflow: 'balancer.drain', input: { cluster: name, lb: LB, already: false } },
     ])
+    // Cancelled, a run gives back what it took itself.
+    const id = engine.started[0]?.id ?? ''
+    expect(engine.started[0]?.input).toMatchObject({ targets: [{ by: id }] })
   })
 
   test('a balancer that is drained already, which a cancel is not to change', async () => {

@@ -102,11 +102,17 @@ async function drainOf(call: DrainCall, cluster: Cluster): Promise<RunRequest> {
         before,
         vips.map(each => ({ vip: each, wss: [ws] })),
       )
-    return drainHosts({ ...base, vips, wss: [ws], remove: await removal(call, apply, 'rs-flap') })
+    return drainHosts({
+      ...base,
+      by: call.runId,
+      vips,
+      wss: [ws],
+      remove: await removal(call, apply, 'rs-flap'),
+    })
   }
   const vips = [requireVip(cluster, vip ?? '')]
   const remove = await removal(call, before => removeVips(before, vips), 'vip-withdrawal')
-  return drainVips({ ...base, vips, remove })
+  return drainVips({ ...base, by: call.runId, vips, remove })
 }
 
 function undrainOf({ body: { ws, vip, lb } }: UndrainCall, cluster: Cluster): RunRequest {

@@ -127,6 +127,29 @@ describe('S4-4: weights of a balancer', () => {
     expect(read('ipvs')).not.toMatch(/-w [1-9]/)
   })
 
+  test('one drain gives back only what it took itself; an operator gives all back', () => {
+    const weights = (first: number, second: number) =>
+      `-a -u ${VIP}:53 -r 10.0.20.11:53 -m -w ${first}\n-a -u ${VIP}:53 -r 10.0.20.12:53 -m -w ${second}\n`
+    const both = ['10.0.20.11', '10.0.20.12']
+    table(weights(30, 40).trim())
+    expect(run(quiesceHosts(VIP, ['10.0.20.11'], 'r-first'))).toEqual({ status: 0, stdout: '', stderr: '' })
+    for (const _ of ['told', 'told again']) expect(run(quiesceHosts(VIP, both, 'r-second')).status).toBe(0)
+    expect(read('ipvs')).toBe(weights(0, 0))
+    expect(run(restoreHosts(VIP, both, 'r-third')).status).toBe(0)
+    expect(read('ipvs')).toBe(weights(0, 0))
+    expect(run(restoreHosts(VIP, both, 'r-second'))).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(read('ipvs')).toBe(weights(0, 40))
+    expect(run(restoreHosts(VIP, both)).status).toBe(0)
+    expect(read('ipvs')).toBe(weights(30, 40))
+  })
+
+  test('a name of a drain that is none is refused', () => {
+    table(`-a -t ${VIP}:80 -r 10.0.20.11:80 -m -w 100`)
+    expect(run(quiesceHosts(VIP, ['10.0.20.11'], 'a b')).status).toBe(1)
+    expect(run([BALANCER_PROGRAM, 'quiesce', 'by=r-first', VIP]).status).toBe(1)
+    expect(read('edits')).toBe('')
+  })
+
   test('a weight that keepalived gave back meanwhile is left as it is', async () => {
     const open = await listening()
     const line = `-a -t ${VIP}:80 -r 127.0.0.1:${open} -m -w`

@@ -51,15 +51,19 @@ export const pruneRevisions = (count: number): Argv => [BALANCER_PROGRAM, 'prune
 /**
  * Takes the weight of hosts of a VIP away: they keep their connections, and get no new ones. All of them IPv4 addresses.
  * Clients that persistence kept on a host go elsewhere (`expire_quiescent_template`). That setting stays: two drains may
- * overlap, and clients of a host that fails its check are better off with it as well.
+ * overlap, and clients of a host that fails its check are better off with it as well. `by`: who takes them.
  */
-export const quiesceHosts = (vip: string, addresses: readonly string[]): Argv => [
-  ...[BALANCER_PROGRAM, 'quiesce', vip, ...addresses],
+export const quiesceHosts = (vip: string, addresses: readonly string[], by: string | null = null): Argv => [
+  ...[BALANCER_PROGRAM, 'quiesce', ...owner(by), vip, ...addresses],
 ]
-/** Gives the weights back that were taken away, save to hosts that do not listen; prints these. */
-export const restoreHosts = (vip: string, addresses: readonly string[]): Argv => [
-  ...[BALANCER_PROGRAM, 'restore', vip, ...addresses],
+/**
+ * Gives the weights back that were taken away, those that `by` took, or all; save to hosts that do not listen; prints
+ * these.
+ */
+export const restoreHosts = (vip: string, addresses: readonly string[], by: string | null = null): Argv => [
+  ...[BALANCER_PROGRAM, 'restore', ...owner(by), vip, ...addresses],
 ]
+const owner = (by: string | null) => (by === null ? [] : [`by=${by}`])
 /** The cost at which routers prefer any other balancer. */
 const DEAR = 60_000
 /** Has the routers prefer other balancers, also after a restart of the routing daemon. */

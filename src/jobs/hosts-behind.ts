@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { BalancerRecord, ClusterDocument } from '../ports/clusters.js'
 import type { Ports } from '../ports/index.js'
 import { clusterName, type Lb, vipSchema } from '../render/lvs/cluster-schema.js'
-import { lbName } from './balancer-host.js'
+import { changeSchema, lbName } from './balancer-host.js'
 
 /** Hosts of VIPs on one balancer. */
 export const hostsBehind = z.object({
@@ -11,6 +11,11 @@ export const hostsBehind = z.object({
   vips: z.array(vipSchema.shape.vip).min(1),
   /** Those of them that are behind these VIPs; null: all hosts behind them. */
   wss: vipSchema.shape.wss.nullable(),
+})
+/** The same, to be drained. */
+export const drainedBehind = hostsBehind.extend({
+  /** The run that does it, which gives back only what it took; null: taken back, all is given back. */
+  by: changeSchema.nullable().default(null),
 })
 export type HostsBehind = z.output<typeof hostsBehind>
 

@@ -4,7 +4,7 @@ import { defineJob } from '../core/define-job.js'
 import { Fatal } from '../core/errors.js'
 import type { Observation } from '../ports/clusters.js'
 import { actWell, balancerHost, observe } from './balancer-host.js'
-import { addressesOf, findBalancer, hostsBehind } from './hosts-behind.js'
+import { addressesOf, drainedBehind, findBalancer } from './hosts-behind.js'
 import { restore } from './lb-restore.js'
 
 /**
@@ -17,7 +17,7 @@ export const lbQuiesce = defineJob({
   summary: 'Has hosts of VIPs take no new connections on one balancer; those that there are go on.',
   queue: 'ssh',
   uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock'],
-  input: hostsBehind,
+  input: drainedBehind,
   /** Since when; ISO 8601. */
   output: z.object({ at: z.iso.datetime() }),
   key: input => `lvs-${input.lb}`,
@@ -38,11 +38,11 @@ export const lbQuiesce = defineJob({
     const host = await balancerHost(ports, found.lb, signal)
     if (input.wss !== null) requireAnother(input.lb, behind, await observe(ctx, host))
     for (const { vip, addresses } of behind)
-      await actWell(ctx, host, quiesceHosts(vip, addresses), { timeout: 60_000 })
+      await actWell(ctx, host, quiesceHosts(vip, addresses, input.by), { timeout: 60_000 })
     return { at: ports.clock.now().toISOString() }
   },
 
-  undo: ctx => restore(ctx),
+  undo: ctx => restore(ctx, ctx.input.by),
 })
 
 /** A service without a host refuses everyone. One that has none anyway loses nothing. */

@@ -32,15 +32,18 @@ export const lbRestore = defineJob({
   undo: 'nothing-to-undo',
 })
 
-/** Hosts that are no longer behind the VIPs, and such that no drain touched, are left as they are. */
-export async function restore(ctx: Context): Promise<void> {
+/**
+ * Hosts that are no longer behind the VIPs, and such that no drain touched, are left as they are; with `by`, also those
+ * that another one has taken.
+ */
+export async function restore(ctx: Context, by: string | null = null): Promise<void> {
   const { input, ports, signal, log } = ctx
   const found = await findBalancer(ports, input)
   const behind = found ? addressesOf(found, input) : []
   if (!found || behind.length === 0) return
   const host = await balancerHost(ports, found.lb, signal)
   for (const { vip, addresses } of behind) {
-    const said = await actWell(ctx, host, restoreHosts(vip, addresses), { timeout: LONG })
+    const said = await actWell(ctx, host, restoreHosts(vip, addresses, by), { timeout: LONG })
     if (said.trim() !== '') log(said.trim())
   }
 }

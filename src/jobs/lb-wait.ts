@@ -3,7 +3,7 @@ import { quiesceHosts } from '../commands/balancer.js'
 import { defineJob } from '../core/define-job.js'
 import { WaitFor } from '../core/errors.js'
 import { actWell, balancerHost, observe } from './balancer-host.js'
-import { addressesOf, findBalancer, hostsBehind } from './hosts-behind.js'
+import { addressesOf, drainedBehind, findBalancer } from './hosts-behind.js'
 
 /** How many seconds connections may take to end. */
 export const patienceSchema = z.int().min(0).max(3600).default(60)
@@ -14,7 +14,7 @@ export const lbWait = defineJob({
   summary: 'Waits until the connections of quiesced hosts have ended on one balancer, or patience is over.',
   queue: 'ssh',
   uses: ['clusters', 'resolver', 'ssh', 'notices', 'clock'],
-  input: hostsBehind.extend({
+  input: drainedBehind.extend({
     /** Since when they take no new ones; ISO 8601. */
     since: z.iso.datetime(),
     patience: patienceSchema,
@@ -38,7 +38,7 @@ export const lbWait = defineJob({
     const back = new Set(hosts.filter(each => each.weight > 0).map(each => each.vip))
     for (const { vip, addresses } of behind.filter(each => back.has(each.vip))) {
       log(`a host of ${vip} has its weight back: it is taken away again`)
-      await actWell(ctx, host, quiesceHosts(vip, addresses), { timeout: 60_000 })
+      await actWell(ctx, host, quiesceHosts(vip, addresses, input.by), { timeout: 60_000 })
     }
     // UDP has no end that could be seen: what was spoken lately counts.
     const left = hosts.reduce((sum, { active, inactive, protocol }) => {

@@ -97,6 +97,19 @@ describe('S4-4: a host is drained', () => {
     for (const lb of LBS) expect([...push.at(lb).quiet]).toEqual([])
   })
 
+  test('taken back, what another drain has taken stays away', async () => {
+    const first = { ...host, by: 'r-first' }
+    expect((await run(drainHosts(first))).failed).toBeNull()
+    const again = await run(drainHosts({ ...host, by: 'r-again' }))
+    await undoPlan(again.started, push.world)
+    const whole = await run(drainVips({ cluster: 'inner', lbs: LBS, vips: [VIP], by: 'r-whole' }))
+    expect([...push.at('lb1.hy01').quiet]).toEqual([`${VIP} ${FIRST}`, `${VIP} ${SECOND}`])
+    await undoPlan(whole.started, push.world)
+    for (const lb of LBS) expect([...push.at(lb).quiet]).toEqual([`${VIP} ${FIRST}`])
+    expect((await run(restoreHosts(host))).failed).toBeNull()
+    for (const lb of LBS) expect([...push.at(lb).quiet]).toEqual([])
+  })
+
   test('a lost answer: told again, nothing is different', async () => {
     const job = inWorld(lbQuiesce, push.world)
     const input = { cluster: 'inner', lb: 'lb1.hy01', vips: [VIP], wss: ['apps-1.hy01'] }

@@ -246,6 +246,8 @@ export interface DrainPlan {
   lbs: readonly string[]
   /** At least one; of a host that is behind several, all that it leaves. */
   vips: readonly string[]
+  /** The run that does it: taken back, it gives back only what it took. */
+  by?: string
   /** How many seconds connections may take to end. */
   patience?: number | undefined
   /** How the cluster without them goes to its balancers afterwards; absent: they stay in it. */
@@ -305,9 +307,10 @@ export const drainBalancer = (balancer: InputOf<typeof balancerDrain>): RunReque
 export const undrainBalancer = (balancer: InputOf<typeof balancerUndrain>): RunRequest =>
   request(balancerUndrain, balancer, [clusterClaim(balancer.cluster)], null)
 
-const drainTargets = ({ cluster, lbs, vips, patience }: DrainPlan, wss: readonly string[] | null) =>
+const drainTargets = ({ cluster, lbs, vips, by, patience }: DrainPlan, wss: readonly string[] | null) =>
   lbs.map(lb => ({
     ...{ cluster, lb, vips: [...vips], wss: wss && [...wss] },
+    ...(by !== undefined && { by }),
     ...(patience !== undefined && { patience }),
   }))
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineWorkflow } from '../core/define-workflow.js'
-import { hostsBehind } from '../jobs/hosts-behind.js'
+import { drainedBehind, hostsBehind } from '../jobs/hosts-behind.js'
 import { lbQuiesce } from '../jobs/lb-quiesce.js'
 import { lbRestore } from '../jobs/lb-restore.js'
 import { lbWait } from '../jobs/lb-wait.js'
@@ -11,13 +11,13 @@ export const balancerQuiesce = defineWorkflow({
   name: 'balancer.quiesce',
   summary:
     'Has hosts of VIPs take no new connections on one balancer, and waits until those there are have ended.',
-  input: hostsBehind.extend({ patience: lbWait.input.shape.patience }),
+  input: drainedBehind.extend({ patience: lbWait.input.shape.patience }),
 })
   .step('quiesce', lbQuiesce, ({ input }) => ({
-    ...{ cluster: input.cluster, lb: input.lb, vips: input.vips, wss: input.wss },
+    ...{ cluster: input.cluster, lb: input.lb, vips: input.vips, wss: input.wss, by: input.by },
   }))
   .step('wait', lbWait, ({ input, quiesce }) => ({
-    ...{ cluster: input.cluster, lb: input.lb, vips: input.vips, wss: input.wss },
+    ...{ cluster: input.cluster, lb: input.lb, vips: input.vips, wss: input.wss, by: input.by },
     ...{ since: quiesce.at, patience: input.patience },
   }))
   .build()

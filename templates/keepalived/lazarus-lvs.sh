@@ -14,8 +14,8 @@
 #   revert               goes back to the last good one, and reloads
 #   observe [brief]      prints what the machine does; brief: without its services
 #   prune <count>        keeps so many of the newest
-#   quiesce <vip> <address>...  these hosts of the VIP take no new connections
-#   restore <vip> <address>...  they take them again, as before
+#   quiesce [by=<whom>] <vip> <address>...  these hosts of the VIP take no new connections
+#   restore [by=<whom>] <vip> <address>...  they take them again, as before; by: only what was taken by the same
 #   cost <cost>|default  how dear this machine's VIPs are to the routers, until it is told otherwise
 # Exit codes: 66 the revision is not here, 75 another action is at work, 1 anything else.
 set -eu
@@ -431,11 +431,15 @@ case ${1-} in
     done
     ;;
   quiesce | restore)
-    [ $# -ge 3 ] || fail "usage: $1 <vip> <address>..."
-    action=$1 vip=$2
-    shift 2
+    action=$1 by=
+    shift
+    case ${1-} in by=*) by=${1#by=} && shift ;; esac
+    case $by in *[!A-Za-z0-9._~-]*) fail "not a name: $by" ;; esac
+    [ $# -ge 2 ] || fail "usage: $action [by=<whom>] <vip> <address>..."
+    vip=$1
+    shift
     addresses "$vip" "$@"
-    # Which weights we took away: gone with a reboot, as they are.
+    # Which weights we took away, and for whom: gone with a reboot, as they are.
     marks=$root/run/lazarus/quiet
     mkdir -p -- "$marks"
     # Otherwise, clients that are kept on a host (persistence) come back to it for new connections.
@@ -450,11 +454,14 @@ case ${1-} in
         mark=$marks/$2,$4$1
         if [ "$action" = quiesce ]; then
           [ "$weight" -gt 0 ] || continue
-          echo "$weight" >"$mark"
+          echo "$weight $by" >"$mark"
           ipvsadm -e "$@" -w 0
         elif [ -f "$mark" ]; then
+          had=$(cat -- "$mark")
+          # What another drain has taken is not ours to give back.
+          [ -z "$by" ] || [ "${had#* }" = "$by" ] || continue
           if [ "$weight" -gt 0 ]; then :; elif [ "$1" = -u ] || listens "$4"; then
-            ipvsadm -e "$@" -w "$(cat -- "$mark")"
+            ipvsadm -e "$@" -w "${had%% *}"
           else
             echo "$4 does not listen: it has its weight back when its check passes"
           fi

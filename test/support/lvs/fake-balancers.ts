@@ -20,6 +20,8 @@ export interface FakeBalancer {
   neighbours: string[]
   /** `<vip> <address>` of hosts whose weight was taken away. */
   quiet: Set<string>
+  /** Who took it. */
+  taken: Map<string, string>
   /** Connections that each host has in each service, by its address. */
   open: Map<string, number>
   /** Bytes from clients to each service. */
@@ -45,7 +47,7 @@ export function fakeBalancers(world: World, cluster: Cluster): Map<string, FakeB
       ...{ revisions: new Map(), part: null, current: null, good: null, before: null, running: null },
       ...{ away: false, dead: new Set(), broken: new Set(), neighbours: ['10.0.0.1'], refusals: new Map() },
       ...{ unheard: new Set<string>() },
-      ...{ quiet: new Set(), open: new Map(), inBytes: 0, cost: 'default' },
+      ...{ quiet: new Set(), taken: new Map(), open: new Map(), inBytes: 0, cost: 'default' },
       ...{ calls: [], sent: [] },
     }
     byAddress.set(internalip, made)
@@ -80,16 +82,23 @@ export function fakeBalancers(world: World, cluster: Cluster): Map<string, FakeB
   return byName
 }
 
-function drains(
-  balancer: FakeBalancer,
-  action: string,
-  [first = '', ...addresses]: string[],
-): Partial<ExecResult> | null {
+function drains(balancer: FakeBalancer, action: string, args: string[]): Partial<ExecResult> | null {
+  const by = args[0]?.startsWith('by=') ? args[0] : ''
+  const [first = '', ...addresses] = by ? args.slice(1) : args
+  const hosts = addresses.map(each => `${first} ${each}`)
   if (action === 'cost') balancer.cost = first
-  else if (action === 'quiesce') for (const each of addresses) balancer.quiet.add(`${first} ${each}`)
-  else if (action === 'restore') for (const each of addresses) balancer.quiet.delete(`${first} ${each}`)
+  else if (action === 'quiesce') for (const host of hosts) take(balancer, host, by)
+  else if (action === 'restore')
+    for (const host of hosts.filter(each => !by || balancer.taken.get(each) === by))
+      balancer.quiet.delete(host)
   else return null
   return {}
+}
+
+function take({ quiet, taken }: FakeBalancer, host: string, by: string): void {
+  if (quiet.has(host)) return
+  quiet.add(host)
+  taken.set(host, by)
 }
 
 function actions(
