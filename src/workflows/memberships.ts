@@ -56,7 +56,7 @@ export async function leavesOf(
         wss: [...new Set(vip2ws.flatMap(each => each.wss))],
       }
       const targets = remove.all.map(({ lb }) => ({
-        ...{ cluster: cluster.name, lb, ...leaving },
+        ...{ cluster: cluster.name, lb, ...leaving, by: change },
         ...(patience !== undefined && { patience }),
       }))
       return { cluster: cluster.name, targets, remove: [remove] }
