@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { freePort } from '../../test/support/ports.js'
+import { startRedis } from '../../test/support/redis.js'
 import { tempDir } from '../../test/support/temp.js'
 import { until } from '../../test/support/wait.js'
 import { readClientFile } from './connection.js'
@@ -94,6 +95,21 @@ test('an admin token from the settings is never printed', async () => {
   const up = lazarus(['up', '--port', '0'], { LAZARUS_DATA: tempDir(), LAZARUS_ADMIN_TOKEN })
   await until(() => up.stdout().includes('/ops/queues'), { within: 40_000, what: 'the addresses' })
   expect(up.stdout() + up.stderr()).not.toContain(LAZARUS_ADMIN_TOKEN)
+})
+
+test('it ends on SIGTERM while Redis is away', async () => {
+  const redis = await startRedis()
+  try {
+    const up = lazarus(['up', '--port', '0', '--json'], { LAZARUS_DATA: tempDir(), REDIS_URL: redis.url })
+    const { url } = await ready(up)
+    await redis.crash()
+    await until(async () => (await fetch(`${url}/readyz`)).status === 503)
+    up.child.kill('SIGTERM')
+    expect(await up.ended, up.stderr()).toBe(0)
+    expect(up.stderr()).toBe('')
+  } finally {
+    await redis.stop()
+  }
 })
 
 test('a port that is taken is named, and the process ends', async () => {

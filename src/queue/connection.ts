@@ -50,18 +50,14 @@ export const isAway = (redis: Redis): boolean => AWAY.has(redis.status)
 
 const AWAY = new Set(['reconnecting', 'close', 'end'])
 
-/** A connection for workers: waits for Redis to come back. */
-export function workerConnection(url: string): Redis {
-  return quiet(new Redis(url, { maxRetriesPerRequest: null, retryStrategy: backoff }))
-}
-
 /** How long a worker waits before it talks to a Redis again that was away, milliseconds; BullMQ's own is 15 s. */
 export const RUN_RETRY_DELAY = 1_000
 
-const backoff = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 6), 2_000)
+/** How long to wait before the next try to connect, milliseconds. */
+export const backoff = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 6), 2_000)
 
 /** ioredis throws unheard errors; every command reports its own, so the connection's are only state. */
-function quiet(redis: Redis): Redis {
+export function quiet(redis: Redis): Redis {
   redis.on('error', () => undefined)
   redis.on('connect', () => gatherWrites(redis.stream))
   return redis

@@ -412,6 +412,44 @@ test.each(['come up', 'wait', 'work'])(
   },
 )
 
+test('Redis away while workers stop: what runs ends in the store, and the next worker goes on from there', async () => {
+  let release = () => undefined as unknown
+  const held = new Promise<void>(resolve => (release = () => resolve()))
+  world.behave.set('b', () => held)
+  world.behave.set('c', (_, signal) => {
+    world.behave.delete('c')
+    return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  })
+  await work4ever()
+  const id = await start('test.diamond', { tag: 'x' })
+  await until(() => world.log.includes('b begins') && world.log.includes('c begins'))
+  warnings.length = 0
+  await redis.crash()
+  await until(() => warnings.some(line => line.includes('ECONNREFUSED')))
+  const resting = rest()
+  const status = async (path: string) =>
+    (await db.step.findUnique({ where: { id: `${id}.${path}` } }))?.status
+  await until(async () => (await status('c')) === 'waiting')
+  release()
+  await resting
+  expect(await status('b')).toBe('succeeded')
+  await redis.restart()
+  await until(() => engine.available())
+  await work4ever()
+  await ended(id, 'succeeded')
+  expect(world.log.filter(line => line === 'b begins')).toHaveLength(1)
+})
+
+test('a worker that has never reached Redis stops', async () => {
+  await redis.crash()
+  warnings.length = 0
+  await work4ever()
+  await until(() => warnings.some(line => line.includes('ECONNREFUSED')))
+  await rest()
+  await redis.restart()
+  await until(() => engine.available())
+})
+
 test('a Redis that dies while a process comes up is used as soon as it is back', async () => {
   const connection = producerConnection(redis.url)
   await connection.ping()

@@ -2,14 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Job, Queue, Worker } from 'bullmq'
 import { createBatcher } from '../core/batcher.js'
 import type { Beat } from '../store/nodes.js'
-import {
-  isAway,
-  PREFIX,
-  producerConnection,
-  producing,
-  RUN_RETRY_DELAY,
-  workerConnection,
-} from './connection.js'
+import { isAway, PREFIX, producerConnection, producing, RUN_RETRY_DELAY } from './connection.js'
+import { closeWorkers, workerConnection } from './worker-connection.js'
 
 /** Takes beats in. */
 export interface BeatQueue {
@@ -96,7 +90,7 @@ export function createBeatConsumer(options: {
     return new Array(batches.length)
   })
   const worker = new Worker(BEATS_QUEUE, (job: Job<Beat[]>) => record(job.data), {
-    connection,
+    connection: connection.redis,
     prefix: PREFIX,
     concurrency: 64,
     lockDuration: 10_000,
@@ -109,9 +103,6 @@ export function createBeatConsumer(options: {
   worker.on('error', options.onError)
   worker.on('failed', (_job, error) => options.onError(error))
   return {
-    async close() {
-      await worker.close()
-      connection.disconnect()
-    },
+    close: () => closeWorkers([worker], connection),
   }
 }

@@ -4,10 +4,11 @@ import { milliseconds } from '../core/duration.js'
 import { messageOf } from '../core/errors.js'
 import type { Ports } from '../ports/index.js'
 import { ClaimTaken } from '../store/run-writer.js'
-import { PREFIX, producerConnection, producing, RUN_RETRY_DELAY, workerConnection } from './connection.js'
+import { PREFIX, producerConnection, producing, RUN_RETRY_DELAY } from './connection.js'
 import type { Engine } from './engine.js'
 import { listeningSince } from './listening.js'
 import { pick } from './runner.js'
+import { closeWorkers, workerConnection } from './worker-connection.js'
 
 export const SCHEDULES_QUEUE = 'schedules'
 
@@ -71,7 +72,7 @@ export function startSchedules(parts: SchedulerParts): { queues: readonly Queue[
   }
 
   const worker = new Worker(SCHEDULES_QUEUE, run, {
-    connection: blocking,
+    connection: blocking.redis,
     prefix: PREFIX,
     concurrency: 4,
     runRetryDelay: RUN_RETRY_DELAY,
@@ -88,10 +89,9 @@ export function startSchedules(parts: SchedulerParts): { queues: readonly Queue[
     async close() {
       clearInterval(timer)
       stopping.abort()
-      await worker.close()
+      await closeWorkers([worker], blocking)
       await queue.close()
       direct.disconnect()
-      blocking.disconnect()
     },
   }
 }

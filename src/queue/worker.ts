@@ -8,13 +8,14 @@ import type { Db } from '../store/client.js'
 import { createJournal } from '../store/journal.js'
 import { createRunWriter, type RunWriter } from '../store/run-writer.js'
 import { findRun, isRunnable } from '../store/runs.js'
-import { PREFIX, producerConnection, RUN_RETRY_DELAY, RUNS_QUEUE, workerConnection } from './connection.js'
+import { PREFIX, producerConnection, RUN_RETRY_DELAY, RUNS_QUEUE } from './connection.js'
 import type { RunJobData } from './flow.js'
 import { createLeases } from './leases.js'
 import { retryDelay } from './outcome.js'
 import { createProducer } from './producer.js'
 import { reconcile } from './reconciler.js'
 import { createRunner } from './runner.js'
+import { closeWorkers, workerConnection } from './worker-connection.js'
 
 /** How many jobs of a kind one worker process runs at once. SSH and providers wait on others, not on the CPU. */
 const CONCURRENCY: Record<QueueName, number> = {
@@ -69,7 +70,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     warn: log.warn,
   })
   const shared = {
-    connection: blocking,
+    connection: blocking.redis,
     prefix: PREFIX,
     lockDuration: parts.recovery,
     stalledInterval: Math.ceil(parts.recovery / 2),
@@ -96,13 +97,12 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   return {
     async close(grace = 10_000) {
       const timer = setTimeout(() => leases.stopAll('shutdown'), grace)
-      await Promise.all(workers.map(worker => worker.close()))
+      await closeWorkers(workers, blocking)
       clearTimeout(timer)
       leases.close()
       await reconciler.stop()
       await producer.close()
       direct.disconnect()
-      blocking.disconnect()
     },
   }
 }

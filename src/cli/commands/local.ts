@@ -5,6 +5,7 @@ import type { Cli } from '../command.js'
 import { integer } from '../command.js'
 import { readClientFile, writeClientFile } from '../connection.js'
 import { createOutput, type Output } from '../output.js'
+import { untilStopped } from '../until-stopped.js'
 
 interface UpOptions {
   port?: number
@@ -117,11 +118,4 @@ async function clean(cli: Cli, dataDir: string): Promise<void> {
   const { cleanSandbox } = await import('../../adapters/sandbox/sandbox.js')
   if (existsSync(dataDir)) await cleanSandbox(dataDir)
   createOutput(cli.io, false).result({}, `nothing is left running in ${dataDir}`)
-}
-
-/** Waits for Ctrl-C, then ends what runs. */
-async function untilStopped(cli: Cli, running: { close(): Promise<void> }): Promise<void> {
-  if (!cli.signal.aborted)
-    await new Promise<void>(resolve => cli.signal.addEventListener('abort', () => resolve(), { once: true }))
-  await running.close()
 }
