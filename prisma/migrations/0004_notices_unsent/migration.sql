@@ -1,0 +1,3 @@
+-- CreateIndex
+CREATE INDEX "Notification_sentAt_idx" ON "Notification"("sentAt");
+
