@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import Database from 'better-sqlite3'
 import { PrismaClient } from './generated/client.js'
@@ -41,13 +42,16 @@ export async function fileMark(db: Db): Promise<string> {
   return createHash('sha256').update(`${ino} ${born}`).digest('hex').slice(0, 16)
 }
 
-/** Prisma's adapter, which keeps its connection to itself, but for that. */
+/** Prisma's adapter, but that it shows its connection, and keeps what is asked beside an open batch out of that. */
 class OpenAdapter extends PrismaBetterSqlite3 {
   #connection: unknown
 
   override async connect() {
     const connected = await super.connect()
     this.#connection = Reflect.get(connected, 'client')
+    const { queryRaw, executeRaw } = connected
+    connected.queryRaw = this.#apart(queryRaw.bind(connected))
+    connected.executeRaw = this.#apart(executeRaw.bind(connected))
     return connected
   }
 
@@ -55,5 +59,14 @@ class OpenAdapter extends PrismaBetterSqlite3 {
   connection(): Database.Database {
     if (this.#connection instanceof Database) return this.#connection
     throw new Error("Prisma's adapter holds its connection in another place than it used to")
+  }
+
+  /** There is one connection: while a batch is open, a write would join it, and be lost if it is taken back. */
+  #apart<Query, Answer>(ask: (query: Query) => Promise<Answer>): (query: Query) => Promise<Answer> {
+    return async query => {
+      // Nothing comes between the last look and the statement, which `ask` does before it returns.
+      while (this.connection().inTransaction) await nextTurn()
+      return ask(query)
+    }
   }
 }
