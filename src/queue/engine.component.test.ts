@@ -268,6 +268,19 @@ test('a cancel that cannot say what to take back changes nothing', async () => {
   await redis.flush()
 })
 
+test('a cancelled run leaves no job behind that has failed, nor one that waits for that', async () => {
+  world.behave.set('b', () => {
+    throw new Fatal('no', 'no')
+  })
+  await work4ever()
+  const { id } = await ended(await start('test.diamond', { tag: 'x' }), 'failed')
+  await engine.cancel(id)
+  await ended(id, 'cancelled')
+  const states = (job: string) => Promise.all(engine.queues().map(queue => queue.getJobState(job)))
+  for (const job of [`${id}.b`, `${id}.d`, id])
+    await until(async () => (await states(job)).includes('completed'), { what: `${job} to pass` })
+})
+
 test('an undo that gives up fails the run visibly, and a retry goes on taking back', async () => {
   let broken = true
   world.behave.set('d', () => {

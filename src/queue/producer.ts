@@ -21,6 +21,11 @@ export interface Producer {
   wake(jobs: StepJobData['wakes']): Promise<void>
   /** Gets the job of a step that could run now moving again, whatever became of it; true when there was need. */
   revive(step: RunnableStep): Promise<boolean>
+  /**
+   * Lets the failed jobs of a run that has been taken back pass, and so those above that wait for them: each finds that
+   * there is nothing to do, and is forgotten in time like any other. Failed, they would stay in Redis for ever.
+   */
+  passFailed(run: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -88,6 +93,18 @@ export function createProducer(db: Db, registry: Registry, connection: Redis): P
     await queue(step.queue).add(step.job, data, stepOptions(step, registry, false))
   }
 
+  async function passFailed(run: string): Promise<void> {
+    const left = (await stepsOf(db, run)).filter(
+      ({ kind, status }) => kind === 'do' && status !== 'succeeded',
+    )
+    await Promise.all(
+      left.map(async ({ id, queue: name }) => {
+        if ((await queue(name).getJobState(id)) === 'failed')
+          await (await Job.fromId(queue(name), id))?.retry('failed')
+      }),
+    )
+  }
+
   return {
     queues: [...queues.values()],
     enqueueNew: (run, steps) => add(toFlow(run, steps, registry)),
@@ -96,6 +113,7 @@ export function createProducer(db: Db, registry: Registry, connection: Redis): P
       (await Job.fromId(queue(RUNS_QUEUE), rootId(run, direction))) !== undefined,
     wake,
     revive,
+    passFailed,
     async close() {
       await Promise.all([...[...queues.values()].map(each => each.close()), flows.close()])
     },

@@ -9,10 +9,10 @@ import { createJournal } from '../store/journal.js'
 import { createRunWriter, type RunWriter } from '../store/run-writer.js'
 import { findRun, isRunnable } from '../store/runs.js'
 import { PREFIX, producerConnection, RUN_RETRY_DELAY, RUNS_QUEUE } from './connection.js'
-import type { RunJobData } from './flow.js'
+import { type RunJobData, rootId } from './flow.js'
 import { createLeases } from './leases.js'
 import { retryDelay } from './outcome.js'
-import { createProducer } from './producer.js'
+import { createProducer, type Producer } from './producer.js'
 import { reconcile } from './reconciler.js'
 import { createRunner } from './runner.js'
 import { closeWorkers, workerConnection } from './worker-connection.js'
@@ -84,7 +84,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   const process = (name: string, processor: Processor, concurrency: number) =>
     new Worker(name, processor, { ...shared, concurrency })
   const workers = JOB_QUEUES.map(name => process(name, runner, CONCURRENCY[name]))
-  workers.push(process(RUNS_QUEUE, settler(db, writer), 50))
+  workers.push(process(RUNS_QUEUE, settler(db, writer, producer), 50))
   for (const worker of workers) worker.on('error', error => log.warn(`${worker.name}: ${error.message}`))
   const reconciler = repeat(
     parts.reconcileEvery,
@@ -109,12 +109,16 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
 
 /** Root jobs end their run; the jobs of workflows inside only gather their steps. */
 const settler =
-  (db: Db, writer: RunWriter) =>
+  (db: Db, writer: RunWriter, producer: Producer) =>
   async (job: Job<RunJobData>, token?: string): Promise<unknown> => {
-    if (job.data.group !== '' || (await writer.settle(job.data.run))) return {}
+    if (job.data.group !== '') return {}
+    const backwards = job.id === rootId(job.data.run, 'undo')
+    if (await writer.settle(job.data.run)) {
+      if (backwards) await producer.passFailed(job.data.run)
+      return {}
+    }
     const run = await findRun(db, job.data.run)
-    if (run?.direction === 'undo' && !job.id?.endsWith('.undo'))
-      return { skipped: 'the run has turned around' }
+    if (run?.direction === 'undo' && !backwards) return { skipped: 'the run has turned around' }
     // Some step has not succeeded: its job was deleted by hand. The reconciler is putting it back.
     await job.moveToDelayed(Date.now() + 1_000, token)
     throw new DelayedError()
