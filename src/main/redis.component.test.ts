@@ -1,12 +1,53 @@
-import { statSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
+import { entryOf, startProgram } from '../../test/support/program.js'
 import { tempDir } from '../../test/support/temp.js'
 import { until } from '../../test/support/wait.js'
+import { messageOf } from '../core/errors.js'
 import { openRedis } from './redis.js'
 
 const directory = tempDir()
+
+/** Redis servers that keep their data in this directory. */
+const serversIn = (directory: string): number[] =>
+  readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && worksIn(name) === realpathSync(directory))
+    .map(Number)
+
+function worksIn(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return undefined // it has ended
+  }
+}
+
+/** The first word of its answer to a PING, without ioredis' waiting for what is loaded. */
+async function ask(url: string): Promise<string> {
+  const redis = new Redis(url, { lazyConnect: true, enableReadyCheck: false, retryStrategy: () => null })
+  redis.on('error', () => undefined)
+  try {
+    await redis.connect()
+    return await redis.ping()
+  } catch (error) {
+    return messageOf(error).split(' ')[0] ?? ''
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** Ends these servers; those that are gone are fine. */
+async function end(urls: readonly string[]): Promise<void> {
+  for (const url of new Set(urls)) {
+    const redis = new Redis(url, { retryStrategy: () => null })
+    redis.on('error', () => undefined)
+    await redis.shutdown().catch(() => undefined)
+    redis.disconnect()
+  }
+}
 
 test('one of our own: behind a password, used again after a crash, with what it held after a restart', async () => {
   const first = await openRedis(undefined, directory)
@@ -38,6 +79,53 @@ test('one of our own: behind a password, used again after a crash, with what it 
     gone.disconnect()
     return answer === 'gone'
   })
+})
+
+test('two that start at once share one, whichever is first', async () => {
+  const data = tempDir()
+  const starts = [1, 2, 3].map(() => startProgram([data], {}, entryOf('test/support/redis-opener.ts')))
+  await Promise.all(starts.map(start => start.ready))
+  for (const start of starts) start.tell('open')
+  expect(await Promise.all(starts.map(start => start.ended))).toEqual([0, 0, 0])
+  const urls = starts.map(start => start.log().trim())
+  try {
+    expect(new Set(urls).size).toBe(1)
+    expect(serversIn(join(data, 'redis'))).toHaveLength(1)
+  } finally {
+    await end(urls)
+  }
+})
+
+test('one that is still reading what it had is waited for and not doubled', async () => {
+  const data = tempDir()
+  const first = await openRedis(undefined, data)
+  const filler = new Redis(first.url)
+  const pipeline = filler.pipeline()
+  for (let n = 0; n < 20_000; n++) pipeline.set(`key-${n}`, 'x')
+  await pipeline.exec()
+  filler.disconnect()
+  const directory = join(data, 'redis')
+  const [pid = 0] = serversIn(directory)
+  process.kill(pid, 'SIGKILL')
+  await until(() => serversIn(directory).length === 0)
+
+  const { port, password } = new URL(first.url)
+  const configuration = [
+    ...[`port ${port}`, 'bind 127.0.0.1', `requirepass ${password}`, `dir "${directory}"`, 'save ""'],
+    ...['appendonly yes', 'key-load-delay 100'],
+  ]
+  const slow = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'ignore'] })
+  slow.stdin.end(configuration.join('\n'))
+  try {
+    await until(async () => (await ask(first.url)) === 'LOADING', { what: 'a Redis that is loading' })
+    const again = await openRedis(undefined, data)
+    expect(again.url).toBe(first.url)
+    expect(serversIn(directory)).toEqual([slow.pid])
+    expect(await ask(first.url)).toBe('PONG')
+  } finally {
+    await end([first.url])
+    slow.kill('SIGKILL')
+  }
 })
 
 test('the one of the settings is used as it is and not ended', async () => {

@@ -8,6 +8,7 @@ import { Redis } from 'ioredis'
 import { z } from 'zod'
 import { childEnvironment } from '../config/env.js'
 import { codeOf, Fatal } from '../core/errors.js'
+import { lockFile } from '../store/lock.js'
 import { freePort } from './free-port.js'
 
 /** A Redis to work with; `close` ends it when it is our own. */
@@ -17,6 +18,8 @@ export interface UsableRedis {
 }
 
 const PROGRAMS = ['redis-server', 'valkey-server']
+/** How long a start waits for another one's, milliseconds. */
+const START_WITHIN = 60_000
 const runningSchema = z.object({ pid: z.number().int().positive(), url: z.string() })
 
 /**
@@ -27,9 +30,23 @@ export async function openRedis(setting: string | undefined, dataDir: string): P
   if (setting) return { url: setting, close: async () => undefined }
   const directory = join(dataDir, 'redis')
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const left = await leftRunning(directory)
-  const running = left ?? (await launch(directory))
-  return { url: running.url, close: () => shutDown(running.url) }
+  const { url } = await oneAtATime(directory, async () => (await leftRunning(directory)) ?? launch(directory))
+  return { url, close: () => shutDown(url) }
+}
+
+/** Two that start at once would each find none running, and two servers in one directory spoil what it holds. */
+async function oneAtATime<T>(directory: string, work: () => Promise<T>): Promise<T> {
+  const unlock = await lockFile(join(directory, 'lock'), START_WITHIN)
+  if (!unlock)
+    throw new Fatal(
+      'redis-starting',
+      `another process has been starting the Redis in ${directory} for long: redis.log there says why`,
+    )
+  try {
+    return await work()
+  } finally {
+    unlock()
+  }
 }
 
 async function leftRunning(directory: string): Promise<z.infer<typeof runningSchema> | null> {
