@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto'
 import { join, resolve } from 'node:path'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { createAcme } from '../adapters/acme/certificates.js'
 import { createCloudflareDns } from '../adapters/cloudflare/dns.js'
 import { createHcloudCompute } from '../adapters/hcloud/index.js'
@@ -34,10 +34,14 @@ import { loadEdgeSources } from './edge-sources.js'
 
 export type ControlPlane = Awaited<ReturnType<typeof openControlPlane>>
 
+/** The log of this process, on standard error. */
+export const openLog = (settings: Settings): Logger =>
+  pino({ level: settings.LAZARUS_LOG_LEVEL }, pino.destination({ fd: 2, sync: true }))
+
 /** What every process of the control plane has: settings made usable, the store, the ports, the engine. */
 export async function openControlPlane(settings: Settings, redisUrl: string) {
   const dataDir = resolve(settings.LAZARUS_DATA)
-  const log = pino({ level: settings.LAZARUS_LOG_LEVEL }, pino.destination({ fd: 2, sync: true }))
+  const log = openLog(settings)
   const sealKey = loadSealKey(settings.LAZARUS_SEAL_KEY, dataDir)
   const sealer = createSealer(sealKey)
   const db = await openDatabase(join(dataDir, 'lazarus.db'))

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
@@ -10,6 +10,8 @@ import { messageOf } from '../core/errors.js'
 import { openRedis } from './redis.js'
 
 const directory = tempDir()
+const warnings: string[] = []
+const warn = (message: string) => void warnings.push(message)
 
 /** Redis servers that keep their data in this directory. */
 const serversIn = (directory: string): number[] =>
@@ -50,7 +52,7 @@ async function end(urls: readonly string[]): Promise<void> {
 }
 
 test('one of our own: behind a password, used again after a crash, with what it held after a restart', async () => {
-  const first = await openRedis(undefined, directory)
+  const first = await openRedis(undefined, directory, warn)
   const client = new Redis(first.url)
   await client.set('kept', 'yes')
   expect(await client.config('GET', 'maxmemory-policy')).toEqual(['maxmemory-policy', 'noeviction'])
@@ -61,12 +63,12 @@ test('one of our own: behind a password, used again after a crash, with what it 
   stranger.disconnect()
   expect(statSync(join(directory, 'redis/running.json')).mode & 0o077).toBe(0)
 
-  const afterCrash = await openRedis(undefined, directory)
+  const afterCrash = await openRedis(undefined, directory, warn)
   expect(afterCrash.url).toBe(first.url)
 
   await afterCrash.close()
   client.disconnect()
-  const afterStop = await openRedis(undefined, directory)
+  const afterStop = await openRedis(undefined, directory, warn)
   expect(afterStop.url).not.toBe(first.url)
   const again = new Redis(afterStop.url)
   expect(await again.get('kept')).toBe('yes')
@@ -98,7 +100,7 @@ test('two that start at once share one, whichever is first', async () => {
 
 test('one that is still reading what it had is waited for and not doubled', async () => {
   const data = tempDir()
-  const first = await openRedis(undefined, data)
+  const first = await openRedis(undefined, data, warn)
   const filler = new Redis(first.url)
   const pipeline = filler.pipeline()
   for (let n = 0; n < 20_000; n++) pipeline.set(`key-${n}`, 'x')
@@ -118,7 +120,7 @@ test('one that is still reading what it had is waited for and not doubled', asyn
   slow.stdin.end(configuration.join('\n'))
   try {
     await until(async () => (await ask(first.url)) === 'LOADING', { what: 'a Redis that is loading' })
-    const again = await openRedis(undefined, data)
+    const again = await openRedis(undefined, data, warn)
     expect(again.url).toBe(first.url)
     expect(serversIn(directory)).toEqual([slow.pid])
     expect(await ask(first.url)).toBe('PONG')
@@ -128,8 +130,23 @@ test('one that is still reading what it had is waited for and not doubled', asyn
   }
 })
 
+test('half a note of the last one keeps none from starting', async () => {
+  const data = tempDir()
+  const file = join(data, 'redis/running.json')
+  mkdirSync(join(data, 'redis'))
+  writeFileSync(file, '{"pid":12,"url":"redis://:pass')
+  const redis = await openRedis(undefined, data, warn)
+  try {
+    expect(warnings.splice(0)).toEqual([expect.stringContaining(file)])
+    expect((await openRedis(undefined, data, warn)).url).toBe(redis.url)
+    expect(warnings).toEqual([])
+  } finally {
+    await redis.close()
+  }
+})
+
 test('the one of the settings is used as it is and not ended', async () => {
-  const given = await openRedis('redis://198.18.255.1:1', directory)
+  const given = await openRedis('redis://198.18.255.1:1', directory, warn)
   expect(given.url).toBe('redis://198.18.255.1:1')
   await given.close()
 })

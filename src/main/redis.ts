@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { z } from 'zod'
 import { childEnvironment } from '../config/env.js'
-import { codeOf, Fatal } from '../core/errors.js'
+import { Fatal } from '../core/errors.js'
 import { lockFile } from '../store/lock.js'
 import { freePort } from './free-port.js'
+import { type Running, readRunning, writeRunning } from './running.js'
 
 /** A Redis to work with; `close` ends it when it is our own. */
 export interface UsableRedis {
@@ -20,17 +20,24 @@ export interface UsableRedis {
 const PROGRAMS = ['redis-server', 'valkey-server']
 /** How long a start waits for another one's, milliseconds. */
 const START_WITHIN = 60_000
-const runningSchema = z.object({ pid: z.number().int().positive(), url: z.string() })
 
 /**
  * The Redis of the settings, else one of our own: on a free loopback port, behind a password, with every write on
- * disk within a second. One that a killed control plane left running in `dataDir` is used again.
+ * disk within a second. One that a killed control plane left running in `dataDir` is used again. `warn` is told what
+ * was wrong there and does no harm.
  */
-export async function openRedis(setting: string | undefined, dataDir: string): Promise<UsableRedis> {
+export async function openRedis(
+  setting: string | undefined,
+  dataDir: string,
+  warn: (message: string) => void,
+): Promise<UsableRedis> {
   if (setting) return { url: setting, close: async () => undefined }
   const directory = join(dataDir, 'redis')
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const { url } = await oneAtATime(directory, async () => (await leftRunning(directory)) ?? launch(directory))
+  const { url } = await oneAtATime(
+    directory,
+    async () => (await leftRunning(directory, warn)) ?? launch(directory),
+  )
   return { url, close: () => shutDown(url) }
 }
 
@@ -49,17 +56,14 @@ async function oneAtATime<T>(directory: string, work: () => Promise<T>): Promise
   }
 }
 
-async function leftRunning(directory: string): Promise<z.infer<typeof runningSchema> | null> {
-  try {
-    const running = runningSchema.parse(JSON.parse(readFileSync(join(directory, 'running.json'), 'utf8')))
-    return (await answers(running.url)) ? running : null
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
-  }
+async function leftRunning(directory: string, warn: (message: string) => void): Promise<Running | null> {
+  const running = readRunning(noteIn(directory), warn)
+  return running && (await answers(running.url)) ? running : null
 }
 
-async function launch(directory: string): Promise<z.infer<typeof runningSchema>> {
+const noteIn = (directory: string): string => join(directory, 'running.json')
+
+async function launch(directory: string): Promise<Running> {
   const port = await freePort(['127.0.0.1'])
   const password = randomBytes(24).toString('base64url')
   const url = `redis://:${password}@127.0.0.1:${port}`
@@ -85,7 +89,7 @@ async function launch(directory: string): Promise<z.infer<typeof runningSchema>>
     ])
     if (missing || child.pid === undefined) continue
     child.stdin.end(`${configuration.join('\n')}\n`)
-    writeFileSync(join(directory, 'running.json'), JSON.stringify({ pid: child.pid, url }), { mode: 0o600 })
+    writeRunning(noteIn(directory), { pid: child.pid, url })
     await waitFor(url, directory)
     child.unref()
     return { pid: child.pid, url }

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { packageRoot } from '../adapters/hcloud/stacks.js'
 import { childEnvironment } from '../config/env.js'
 import { codeOf, Fatal } from '../core/errors.js'
+import { readRunning } from './running.js'
 
 const descriptionSchema = z.object({
   gateway: z.ipv4(),
@@ -27,11 +28,15 @@ export async function useSandbox(url: string): Promise<UsableSandbox> {
 
 /**
  * Starts a sandbox as a process of its own, which a killed control plane leaves running; one left running on
- * `dataDir` is used again. Throws `Fatal` with what it said when it does not start.
+ * `dataDir` is used again. Throws `Fatal` with what it said when it does not start; `warn` is told what was wrong and
+ * does no harm.
  */
-export async function startSandboxProcess(dataDir: string): Promise<UsableSandbox> {
+export async function startSandboxProcess(
+  dataDir: string,
+  warn: (message: string) => void,
+): Promise<UsableSandbox> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const left = await findRunning(dataDir)
+  const left = await findRunning(dataDir, warn)
   if (left) return left
   const logFile = join(dataDir, 'sandbox.log')
   const log = openSync(logFile, 'a', 0o600)
@@ -54,15 +59,9 @@ export async function startSandboxProcess(dataDir: string): Promise<UsableSandbo
   }
 }
 
-interface Running {
-  pid: number
-  url: string
-}
-const runningSchema = z.object({ pid: z.number().int().positive(), url: z.string() })
-
 /** The sandbox that answers for a directory; null when none does. */
-async function findRunning(dataDir: string): Promise<UsableSandbox | null> {
-  const running = readRunning(dataDir)
+async function findRunning(dataDir: string, warn: (message: string) => void): Promise<UsableSandbox | null> {
+  const running = readRunning(join(dataDir, 'sandbox.json'), warn)
   if (!running) return null
   const { url, pid } = running
   return describe(url).then(
@@ -73,22 +72,14 @@ async function findRunning(dataDir: string): Promise<UsableSandbox | null> {
 
 async function untilUp(dataDir: string, hasExited: () => boolean, logFile: string): Promise<UsableSandbox> {
   for (let tries = 0; tries < 1_200; tries++) {
-    const running = await findRunning(dataDir)
+    // It was told of already, and goes as soon as the new one has written its own.
+    const running = await findRunning(dataDir, () => undefined)
     if (running) return running
     if (hasExited()) break
     await pause(50)
   }
   const said = readFileSync(logFile, 'utf8').trim().split('\n').slice(-3).join('\n')
   throw new Fatal('sandbox-failed', `the sandbox did not start: ${said}`)
-}
-
-function readRunning(dataDir: string): Running | null {
-  try {
-    return runningSchema.parse(JSON.parse(readFileSync(join(dataDir, 'sandbox.json'), 'utf8')))
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
-  }
 }
 
 async function describe(url: string): Promise<SandboxDescription> {

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import { environmentWith, readSettings, type Settings } from '../config/env.js'
 import { serveApi } from './api.js'
-import { openControlPlane } from './control-plane.js'
+import { openControlPlane, openLog } from './control-plane.js'
 import { freePort } from './free-port.js'
 import { openRedis } from './redis.js'
 import { startSandboxProcess, type UsableSandbox, useSandbox } from './sandbox-client.js'
@@ -36,10 +36,11 @@ export function runUp(options: UpOptions): Promise<Up> {
   return withClosers(async closers => {
     const base = readSettings(environmentWith(own(options)))
     const dataDir = resolve(base.LAZARUS_DATA)
-    const sandbox = await openSandbox(options.sandbox, dataDir)
+    const warn = warner(base)
+    const sandbox = await openSandbox(options.sandbox, dataDir, warn)
     if (sandbox) closers.push(sandbox.close)
     const settings = sandbox ? await inSandbox(options, base, sandbox) : base
-    const redis = await openRedis(settings.REDIS_URL, dataDir)
+    const redis = await openRedis(settings.REDIS_URL, dataDir, warn)
     closers.push(redis.close)
     const plane = await openControlPlane(settings, redis.url)
     closers.push(plane.close)
@@ -82,7 +83,7 @@ export function runWorker(
 
 async function openShared(options: Omit<UpOptions, 'sandbox'>, closers: Closer[]) {
   const settings = readSettings(environmentWith(own(options)))
-  const redis = await openRedis(settings.REDIS_URL, resolve(settings.LAZARUS_DATA))
+  const redis = await openRedis(settings.REDIS_URL, resolve(settings.LAZARUS_DATA), warner(settings))
   // Left running: the other process works with it.
   const plane = await openControlPlane(settings, redis.url)
   closers.push(plane.close)
@@ -96,9 +97,19 @@ const own = ({ port, dataDir, settings }: Omit<UpOptions, 'sandbox'>): Record<st
   ...settings,
 })
 
-async function openSandbox(sandbox: boolean | string, dataDir: string): Promise<UsableSandbox | null> {
+type Warn = (message: string) => void
+const warner = (settings: Settings): Warn => {
+  const log = openLog(settings)
+  return message => log.warn(message)
+}
+
+async function openSandbox(
+  sandbox: boolean | string,
+  dataDir: string,
+  warn: Warn,
+): Promise<UsableSandbox | null> {
   if (sandbox === false) return null
-  return sandbox === true ? startSandboxProcess(join(dataDir, 'sandbox')) : useSandbox(sandbox)
+  return sandbox === true ? startSandboxProcess(join(dataDir, 'sandbox'), warn) : useSandbox(sandbox)
 }
 
 /**

@@ -4,6 +4,6 @@ import { openRedis } from '../../src/main/redis.js'
 
 process.stdout.write('{}\n')
 await once(process.stdin, 'data')
-const { url } = await openRedis(undefined, process.argv[2] ?? '')
+const { url } = await openRedis(undefined, process.argv[2] ?? '', () => undefined)
 process.stderr.write(`${url}\n`)
 process.stdin.destroy()

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import type { Express } from 'express'
@@ -202,6 +202,8 @@ async function serve(app: Express, port: number, closers: Closers): Promise<stri
 /** Leaves a note for others who know the directory only. */
 function announce(directory: string, url: string, closers: Closers): void {
   const file = join(directory, 'sandbox.json')
-  writeFileSync(file, `${JSON.stringify({ pid: process.pid, url })}\n`, { mode: 0o600 })
+  const aside = `${file}.new`
+  writeFileSync(aside, `${JSON.stringify({ pid: process.pid, url })}\n`, { mode: 0o600, flush: true })
+  renameSync(aside, file)
   closers.push(() => rmSync(file, { force: true }))
 }
