@@ -158,9 +158,9 @@ describe('notices', () => {
     const notice = { once: 'o', kind: 'k', subject: 's', text: 't' }
     expect(await board.tell(notice)).toBe(true)
     expect(await board.tell(notice)).toBe(false)
-    const [unsent] = await unsentNotifications(db, 9)
+    const [unsent] = await unsentNotifications(db, { after: 0, limit: 9 })
     await markSent(db, unsent?.id ?? 0, NOW)
-    expect(await unsentNotifications(db, 9)).toEqual([])
+    expect(await unsentNotifications(db, { after: 0, limit: 9 })).toEqual([])
     expect(await listNotifications(db, { limit: 9 })).toMatchObject([{ kind: 'k', subject: 's', text: 't' }])
   })
 })

@@ -32,15 +32,22 @@ export async function listNotifications(
   return rows.map(view)
 }
 
-/** Notices that have not reached the operators' own address, oldest first. */
-export async function unsentNotifications(db: Db, limit: number): Promise<NotificationView[]> {
+/** Notices that have not reached the operators' own address, oldest first, of those after number `after`. */
+export async function unsentNotifications(
+  db: Db,
+  page: { after: number; limit: number },
+): Promise<NotificationView[]> {
   const rows = await db.notification.findMany({
-    where: { sentAt: null },
+    where: { sentAt: null, id: { gt: page.after } },
     orderBy: { id: 'asc' },
-    take: limit,
+    take: page.limit,
   })
   return rows.map(view)
 }
+
+/** Whether nobody has delivered this notice yet. */
+export const isUnsent = async (db: Db, id: number): Promise<boolean> =>
+  (await db.notification.count({ where: { id, sentAt: null } })) > 0
 
 /** Marks a notice as delivered. */
 export async function markSent(db: Db, id: number, at: Date): Promise<void> {
