@@ -10,7 +10,7 @@ test.each([
   ['runs that turned', () => turnedWithoutUndo(db)],
   ['runs at work', () => runsAtWork(db)],
   ['steps to wake', () => runnableSteps(db)],
-  ['notices to send', () => unsentNotifications(db, 50)],
+  ['notices to send', () => unsentNotifications(db, { after: 0, limit: 50 })],
 ])('%s, looked for every few seconds, are found by an index', async (_, look) => {
   const prepare = vi.spyOn(Database.prototype, 'prepare')
   await look()
