@@ -7,7 +7,7 @@ const base = {
   setupFiles: './test/support/setup.ts',
   testTimeout: 40_000,
   hookTimeout: 60_000,
-  maxWorkers: 3,
+  maxWorkers: 4,
 }
 
 export default defineConfig({
