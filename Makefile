@@ -31,7 +31,10 @@ test: check ## Everything CI runs: format, lint, types, generated files, build, 
 .PHONY: check
 check: ## The part of `make test` before the tests
 	@bin/setup --test
-	@$(MAKE) lint
+	@$(MAKE) -j2 lint generated
+
+.PHONY: generated
+generated:
 	@bin/compile
 	@$(LAZARUS) docs --check
 	@node --import tsx prisma/migration.ts --check
