@@ -29,10 +29,11 @@ export const DOCKER_PACKAGES = ['docker.io'] as const
 /** Packages that hold Compose where the engine's package does not; tried in this order, one is enough. */
 export const COMPOSE_PACKAGES = ['docker-compose-v2', 'docker-compose'] as const
 
-/** Installs packages without a question; those already there are fine. */
-export const installPackages = (packages: readonly string[]): Argv => [
+/** Installs packages without a question; those already there are fine. `anew`: their files are laid out once more. */
+export const installPackages = (packages: readonly string[], { anew = false } = {}): Argv => [
   ...APT,
   ...KEEP_CONFIG,
+  ...(anew ? ['--reinstall'] : []),
   '-y',
   'install',
   '--',

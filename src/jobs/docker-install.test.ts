@@ -37,6 +37,15 @@ test('an installation that broke off is seen, and repaired by the next try', asy
   expect(ran()).toContain('--configure -a')
 })
 
+test('one on record as installed, of which the program is missing, is laid out anew by the next try', async () => {
+  const { world, job, ran } = machine()
+  world.ssh.answer('docker version', { code: 127 })
+  await expect(job.run(input)).rejects.toMatchObject({ code: 'remote-command-failed' })
+  world.ssh.answer('docker version', { code: 127 }, { code: 0 })
+  await job.run(input, 2)
+  expect(ran().match(/--reinstall -y install -- docker.io/g)).toHaveLength(1)
+})
+
 test('a Docker that answers from a half configured package is not enough', async () => {
   const { world, job } = machine()
   world.ssh.answer('--configure -a', { code: 1, stderr: 'docker.io: broken off' })

@@ -38,7 +38,10 @@ export const dockerInstall = defineJob({
     ctx.progress(0.1, 'reading package lists')
     await runAll(ctx, host, [updatePackages()], INSTALL)
     ctx.progress(0.3, 'installing')
-    if (!docker) await runAll(ctx, host, [installPackages(DOCKER_PACKAGES), dockerAnswers()], INSTALL)
+    // An installation that broke off may be on record as done, with a program missing: installing would change nothing.
+    const anew = ctx.attempt > 1
+    if (!docker)
+      await runAll(ctx, host, [installPackages(DOCKER_PACKAGES, { anew }), dockerAnswers()], INSTALL)
     for (const name of COMPOSE_PACKAGES) {
       if (await succeeds(ctx, host, composeAnswers())) return {}
       await ctx.ports.ssh.exec(host, installPackages([name]), { timeout: INSTALL }, ctx.signal)

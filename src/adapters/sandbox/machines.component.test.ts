@@ -152,6 +152,12 @@ describe('the stand-in for Docker', () => {
       await out(machine.host, `docker ${words}`)
     }
     expect(await out(machine.host, 'dpkg -s docker.io')).toContain('install ok installed')
+    // What is on record as installed is put back only when it is said that it is to be laid out anew.
+    await out(machine.host, 'rm /usr/bin/docker')
+    await out(machine.host, INSTALL)
+    expect((await sandbox.shell(machine.host, 'docker version')).code).not.toBe(0)
+    await out(machine.host, INSTALL.replace('install', '--reinstall install'))
+    await out(machine.host, 'docker version')
   })
 
   test("serves with the machine's own nginx and Lua, on both kinds of address", async () => {
