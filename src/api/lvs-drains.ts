@@ -10,7 +10,7 @@ import {
   drainVips,
   restoreHosts,
   undrainBalancer,
-} from '../workflows/requests.js'
+} from '../workflows/cluster-requests.js'
 import { existing, requireEdit } from './lvs-edit.js'
 import { WATCH, type Way } from './lvs-push.js'
 import { requireLb, startOn } from './lvs-runs.js'

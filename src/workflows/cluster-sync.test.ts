@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type PushWorld, pushWorld } from '../../test/support/lvs/push-world.js'
 import { planRun } from '../core/plan.js'
+import { type SyncPlan, switchOrder, syncCluster, syncInput } from './cluster-requests.js'
 import { clusterSync } from './cluster-sync.js'
-import { type SyncPlan, switchOrder, syncCluster, syncInput } from './requests.js'
 
 const LBS = ['lb1.hy01', 'lb2.hy01', 'lb3.hy01']
 const plan = (policy: SyncPlan['policy'], lbs = LBS) =>

@@ -11,8 +11,8 @@ import { lbQuiesce } from '../jobs/lb-quiesce.js'
 import { lbStill } from '../jobs/lb-still.js'
 import { lbUndrain } from '../jobs/lb-undrain.js'
 import { lbWait } from '../jobs/lb-wait.js'
+import { drainBalancer, drainHosts, drainVips, restoreHosts, undrainBalancer } from './cluster-requests.js'
 import { workflows } from './index.js'
-import { drainBalancer, drainHosts, drainVips, restoreHosts, undrainBalancer } from './requests.js'
 
 const LBS = ['lb1.hy01', 'lb2.hy01', 'lb3.hy01']
 const [VIP, OTHER] = ['60.28.208.1', '60.28.208.2']

@@ -4,7 +4,7 @@ import type { ClusterBook, ClusterDocument } from '../ports/clusters.js'
 import { isHashed, type Label } from '../render/lvs/diff.js'
 import { joining, type Members, standing } from '../render/lvs/members.js'
 import type { clusterChange } from './cluster-change.js'
-import { switchOrder, syncInput } from './requests.js'
+import { switchOrder, syncInput } from './cluster-requests.js'
 import type { wsDrain } from './ws-drain.js'
 
 /** What a run about nodes does to a cluster that they stand in. */

@@ -1,7 +1,6 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { openApiDocument } from '../../api/openapi.js'
-import { codeOf } from '../../core/errors.js'
 import { jobs } from '../../jobs/index.js'
 import { loadEdgeSources } from '../../main/edge-sources.js'
 import { renderNginxConfByHand } from '../../render/nginx.js'
@@ -41,11 +40,4 @@ export function writeFiles(root: string, files = generatedFiles()): string[] {
   return stale
 }
 
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  }
-}
+const read = (file: string): string | undefined => (existsSync(file) ? readFileSync(file, 'utf8') : undefined)

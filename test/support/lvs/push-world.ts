@@ -1,7 +1,7 @@
 import { planRun } from '../../../src/core/plan.js'
 import type { Cluster } from '../../../src/render/lvs/cluster-schema.js'
+import { type SyncPlan, syncInput } from '../../../src/workflows/cluster-requests.js'
 import { clusterSync } from '../../../src/workflows/cluster-sync.js'
-import { type SyncPlan, syncInput } from '../../../src/workflows/requests.js'
 import { fakeWorld, type World } from '../fake-ports.js'
 import { runPlan } from '../run-plan.js'
 import { clusterHosts, clusterOf, type FakeBalancer, fakeBalancers } from './fake-balancers.js'
