@@ -25,7 +25,7 @@ afterAll(async () => {
 })
 
 it('lets a browser in by token, shows what failed, refuses to remove it and retries it', async () => {
-  const page = await (await openBrowser()).newPage()
+  const page = await (await openBrowser(api.url)).newPage()
   const loaded: string[] = []
   page.on('request', request => loaded.push(new URL(request.url()).host))
   const blocked: string[] = []

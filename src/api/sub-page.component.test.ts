@@ -3,7 +3,7 @@ import { startApi } from '../../test/support/api.js'
 import { openBrowser } from '../../test/support/browser.js'
 
 const api = await startApi()
-const browser = await openBrowser()
+const browser = await openBrowser(api.url)
 
 it('the page of usage works in a browser with nothing from elsewhere, in dark as in light, in Chinese too', async () => {
   await api.call('POST', '/api/v1/plans', { name: 'basic', traffic: 10_000_000_000 })
