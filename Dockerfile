@@ -9,7 +9,9 @@ FROM ghcr.io/opentofu/opentofu:${TOFU_VERSION}-minimal AS tofu
 FROM node:${NODE_VERSION}-bookworm AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --no-audit --no-fund
+# Nothing that packages bring is run, and SQLite is compiled: some fetch binaries that no lock file vouches for.
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+  && npm_config_build_from_source=true npm_config_nodedir=/usr/local npm rebuild better-sqlite3
 COPY . .
 # The engine is for writing migrations only; /bin/true keeps Prisma from fetching it.
 RUN PRISMA_SCHEMA_ENGINE_BINARY=/bin/true npx --no-install prisma generate \

@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { tempDir } from '../../test/support/temp.js'
@@ -24,7 +33,8 @@ function checkout(): { root: string; bin: string; calls: () => string[] } {
   fake(
     bin,
     'npm',
-    `echo "npm $*" >>${log}; mkdir -p node_modules; ln -s ${ROOT}/node_modules/* node_modules/ || :
+    `echo "npm $* $npm_config_build_from_source" >>${log}; [ "$1" = ci ] || exit 0
+    mkdir -p node_modules; ln -s ${ROOT}/node_modules/* node_modules/ || :
     mkdir node_modules/.bin; cp ${ROOT}/node_modules/.package-lock.json node_modules/; cp ${bin}/prisma node_modules/.bin/`,
   )
   fake(bin, 'prisma', `echo "prisma $* $PRISMA_SCHEMA_ENGINE_BINARY" >>${log}; mkdir -p src/store/generated`)
@@ -95,6 +105,21 @@ describe('bin/setup', () => {
     expect(place.calls().slice(3)).toContainEqual(expect.stringMatching(/^npm ci /))
   })
 
+  test('nothing that packages bring is run, and SQLite is compiled from its source', async () => {
+    const place = checkout()
+    await setup(place, { argv: ['--test', '--no-sqlite'] })
+    expect(place.calls()[0]).toMatch(/^npm ci .*--ignore-scripts /)
+    const sqlite = path.join(place.root, 'node_modules/better-sqlite3')
+    rmSync(sqlite)
+    mkdirSync(sqlite)
+    await setup(place, { argv: ['--test', '--no-sqlite'] })
+    expect(place.calls()).toHaveLength(2)
+    const result = await setup(place)
+    expect(place.calls()[2]).toMatch(/^npm rebuild better-sqlite3 .*true$/)
+    // The fake compiled nothing, and that is noticed too.
+    expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining('does not load') })
+  })
+
   test('missing packages are installed without starting services', async () => {
     const place = checkout()
     const result = await setup(place, { hidden: ['/usr/bin/pebble', '/usr/bin/busted'], argv: ['--test'] })
@@ -140,11 +165,11 @@ describe('bin/setup', () => {
     expect(place.calls()).toEqual([])
   })
 
-  test('an unknown option is refused', async () => {
+  test.each([[['--tset']], [['--test', '--no-sqlit']]])('an unknown option is refused: %j', async argv => {
     const place = checkout()
-    expect(await setup(place, { argv: ['--tset'] })).toMatchObject({
+    expect(await setup(place, { argv })).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('--tset'),
+      stderr: expect.stringContaining(argv.at(-1) ?? ''),
     })
     expect(place.calls()).toEqual([])
   })
