@@ -12,6 +12,20 @@ export class Fatal extends Error {
   }
 }
 
+/**
+ * Thrown by a job to say: what the run is for is not wanted any more. The run is cancelled, as by `lazarus cancel`, and
+ * holds nothing any longer; the step keeps `code` and `message`. In an undo it is the same as `Fatal`.
+ */
+export class NotNeeded extends Error {
+  override readonly name = 'NotNeeded'
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
 /** Thrown by a job to say: nothing is wrong, look again later. Spends no attempt until the job's timeout is over. */
 export class WaitFor extends Error {
   override readonly name = 'WaitFor'

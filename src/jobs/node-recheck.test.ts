@@ -23,7 +23,7 @@ test('lets a node be replaced that is dead, also when the first answer was lost'
 test('stops at a node that beats again, unless that is said to be no matter', async () => {
   world.nodes.change('edge-1', { state: 'ready' })
   const job = inWorld(nodeRecheck, world)
-  await expect(job.run(input)).rejects.toMatchObject({ name: 'Fatal', code: 'node-not-dead' })
+  await expect(job.run(input)).rejects.toMatchObject({ name: 'NotNeeded', code: 'node-not-dead' })
   expect(await job.run({ ...input, evenAlive: true })).toEqual({})
 })
 

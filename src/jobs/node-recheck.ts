@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { defineJob } from '../core/define-job.js'
-import { Fatal } from '../core/errors.js'
+import { NotNeeded } from '../core/errors.js'
 import { seatSchema } from '../core/names.js'
 
 /** Between the decision to replace a node and its run, the node may have come back, or have been replaced already. */
 export const nodeRecheck = defineJob({
   name: 'node.recheck',
-  summary: 'Stops a replacement of a node that beats again, or that has another machine by now.',
+  summary: 'Cancels a replacement of a node that beats again, or that has another machine by now.',
   queue: 'nodes',
   uses: ['nodes'],
   input: seatSchema.pick({ node: true, incarnation: true }).extend({
@@ -20,11 +20,11 @@ export const nodeRecheck = defineJob({
 
   async run({ input: { node: name, incarnation, evenAlive }, ports }) {
     const node = await ports.nodes.get(name)
-    if (!node) throw new Fatal('node-not-found', `there is no node ${name} any more: cancel this run`)
+    if (!node) throw new NotNeeded('node-not-found', `there is no node ${name} any more`)
     if (node.incarnation !== incarnation)
-      throw new Fatal('node-replaced', `${name} has machine ${node.incarnation} by now: cancel this run`)
+      throw new NotNeeded('node-replaced', `${name} has machine ${node.incarnation} by now`)
     if (node.state !== 'dead' && !evenAlive)
-      throw new Fatal('node-not-dead', `${name} is ${node.state} by now and was left alone: cancel this run`)
+      throw new NotNeeded('node-not-dead', `${name} is ${node.state} by now and was left alone`)
     return {}
   },
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { startEngineRig, untilStopped } from '../../test/support/engine-rig.js'
 import { until } from '../../test/support/wait.js'
-import { Fatal } from '../core/errors.js'
+import { Fatal, NotNeeded } from '../core/errors.js'
 import { ClaimTaken, createRunWriter } from '../store/run-writer.js'
 import { findRun } from '../store/runs.js'
 
@@ -84,4 +84,32 @@ test('an undo that gives up fails the run visibly, and a retry goes on taking ba
   broken = false
   await engine.retry(id)
   await ended(id, 'cancelled')
+})
+
+test('a run that is not needed any more takes back what it started, tells why, and holds nothing', async () => {
+  behave.set('b', () => {
+    throw new NotNeeded('gone', 'what it is for is gone')
+  })
+  await work()
+  const run = await ended(await start('test.diamond', { tag: 'x' }, ['edge-1']), 'cancelled')
+  expect(run.steps.find(step => step.id === 'b')).toMatchObject({
+    status: 'cancelled',
+    error: { code: 'gone', message: 'what it is for is gone' },
+  })
+  expect(log).toContain('undo a >a')
+  expect(log.filter(line => line.startsWith('failed'))).toEqual([])
+  expect(await db.claim.count({ where: { runId: run.id } })).toBe(0)
+})
+
+test('an undo that is not needed fails like any other', async () => {
+  behave.set('d', () => {
+    throw new Fatal('no', 'no')
+  })
+  behave.set('undo a', () => {
+    throw new NotNeeded('gone', 'gone')
+  })
+  await work()
+  const { id } = await ended(await start('test.diamond', { tag: 'x' }), 'failed')
+  await engine.cancel(id)
+  expect((await ended(id, 'failed')).error).toMatchObject({ step: 'undo.a', code: 'gone' })
 })

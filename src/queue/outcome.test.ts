@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { Fatal, PortError, WaitFor } from '../core/errors.js'
+import { Fatal, NotNeeded, PortError, WaitFor } from '../core/errors.js'
 import { judge, retryDelay, Stop } from './outcome.js'
 
 const retry = { attempts: 5, first: '1s', max: '10s', timeout: '1m' } as const
@@ -13,6 +13,12 @@ test.each([
     new Error('boom'),
     { lastAttempt: true },
     { kind: 'never', code: 'unexpected', message: 'boom' },
+  ],
+  [
+    'no need',
+    new NotNeeded('gone', 'it is gone'),
+    {},
+    { kind: 'unneeded', code: 'gone', message: 'it is gone' },
   ],
   ['no hope', new Fatal('quota', 'full'), {}, { kind: 'never', code: 'quota', message: 'full' }],
   [

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { RetryPolicy } from '../core/define-job.js'
 import { milliseconds } from '../core/duration.js'
-import { codeOf, Fatal, messageOf, PortError, WaitFor } from '../core/errors.js'
+import { codeOf, Fatal, messageOf, NotNeeded, PortError, WaitFor } from '../core/errors.js'
 
 /** Why a running step was told to stop. */
 export class Stop extends Error {
@@ -16,6 +16,7 @@ export type Outcome =
   | { kind: 'later'; delay: number; message: string }
   | { kind: 'again'; code: string; message: string }
   | { kind: 'never'; code: string; message: string }
+  | { kind: 'unneeded'; code: string; message: string }
   | { kind: 'stopped'; why: 'cancel' | 'shutdown' | 'lost' }
 
 /** A try, as far as judging its end needs it. Times in epoch milliseconds. */
@@ -32,6 +33,7 @@ interface Try {
 export function judge(error: unknown, at: Try): Outcome {
   if (at.stop instanceof Stop && at.stop.why !== 'timeout') return { kind: 'stopped', why: at.stop.why }
   if (error instanceof WaitFor) return judgeWait(error, at)
+  if (error instanceof NotNeeded) return { kind: 'unneeded', code: error.code, message: error.message }
   const [code, message] = describe(error, at)
   const hopeless =
     error instanceof Fatal || error instanceof z.ZodError || (error instanceof PortError && !error.retryable)

@@ -19,6 +19,9 @@ export interface RunnerParts {
   wake: (jobs: StepJobData['wakes']) => Promise<void>
   /** Whether a step waits for nothing any more. */
   isRunnable: (step: string) => Promise<boolean>
+  /** Turns a run around; false when it has turned already. Whatever takes it back is put into the queue by `enqueue`. */
+  turnAround: (run: string) => Promise<boolean>
+  enqueue: (run: string) => Promise<void>
   /** Told of what could not be written beside a job: its log lines and progress. */
   warn: (message: string) => void
 }
@@ -152,23 +155,29 @@ async function fail(parts: RunnerParts, at: Attempt, error: unknown, stop: unkno
       await parts.journal.finish({ id: step.id, status: 'waiting' })
       return outcome.why === 'shutdown' ? sleep(job, at.token, 0) : { stopped: outcome.why }
     case 'again':
-      await parts.journal.finish({
-        id: step.id,
-        status: 'retrying',
-        errorCode: outcome.code,
-        errorText: outcome.message,
-      })
+      await finishWith(parts, step, 'retrying', outcome)
       throw error instanceof Error ? error : new Error(messageOf(error))
+    case 'unneeded':
+      // The queue comes last: what ends the run would end the step as well, without its reason.
+      if (await parts.turnAround(step.runId)) {
+        await finishWith(parts, step, 'failed', outcome)
+        await parts.enqueue(step.runId)
+        return { cancelled: outcome.code }
+      }
+      await finishWith(parts, step, 'failed', outcome)
+      throw new UnrecoverableError(`${outcome.code}: ${outcome.message}`)
     case 'never':
-      await parts.journal.finish({
-        id: step.id,
-        status: 'failed',
-        errorCode: outcome.code,
-        errorText: outcome.message,
-      })
+      await finishWith(parts, step, 'failed', outcome)
       throw new UnrecoverableError(`${outcome.code}: ${outcome.message}`)
   }
 }
+
+const finishWith = (
+  { journal }: RunnerParts,
+  { id }: BegunStep,
+  status: 'retrying' | 'failed',
+  { code, message }: { code: string; message: string },
+) => journal.finish({ id, status, errorCode: code, errorText: message })
 
 async function sleep(job: StepJob, token: string, delay: number): Promise<never> {
   await job.moveToDelayed(Date.now() + Math.max(delay, 0), token)

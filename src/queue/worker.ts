@@ -1,19 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { DelayedError, type Job, type Processor, Worker } from 'bullmq'
 import { JOB_QUEUES, type QueueName } from '../core/define-job.js'
+import { messageOf } from '../core/errors.js'
 import type { Registry } from '../core/registry.js'
 import { repeat } from '../core/repeat.js'
 import type { Ports } from '../ports/index.js'
 import type { Db } from '../store/client.js'
 import { createJournal } from '../store/journal.js'
 import { createRunWriter, type RunWriter } from '../store/run-writer.js'
-import { findRun, isRunnable } from '../store/runs.js'
+import { findRun, isRunnable, turnAround } from '../store/runs.js'
 import { PREFIX, producerConnection, RUN_RETRY_DELAY, RUNS_QUEUE } from './connection.js'
 import { type RunJobData, rootId } from './flow.js'
 import { createLeases } from './leases.js'
 import { retryDelay } from './outcome.js'
 import { createProducer, type Producer } from './producer.js'
-import { reconcile } from './reconciler.js'
+import { planReturn, reconcile } from './reconciler.js'
 import { createRunner } from './runner.js'
 import { closeWorkers, workerConnection } from './worker-connection.js'
 
@@ -67,6 +68,11 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     wake: jobs =>
       producer.wake(jobs).catch(error => log.warn(`not woken, left to the reconciler: ${error.message}`)),
     isRunnable: step => isRunnable(db, step),
+    turnAround: run => turnAround(db, run, planReturn(registry)),
+    enqueue: run =>
+      producer
+        .enqueue(run)
+        .catch(error => log.warn(`not enqueued, left to the reconciler: ${messageOf(error)}`)),
     warn: log.warn,
   })
   const shared = {
