@@ -14,7 +14,8 @@ let armed = new Set<Arm>()
 
 function pass(job: string, moment: Moment): void {
   if (!armed.has(`${job} ${moment}`)) return
-  appendFileSync(LAZARUS_CHAOS_LOG, `${job} ${moment}\n`)
+  const hit = [[job, moment], ...due()].map(at => `${at.join(' ')}\n`)
+  appendFileSync(LAZARUS_CHAOS_LOG, hit.join(''))
   process.kill(process.pid, 'SIGKILL')
 }
 
@@ -27,10 +28,17 @@ function recorded(job: string): number {
   return database.prepare(sql).pluck().get(job) as number
 }
 
-/** Looks again and again, between any two things that this process does, until one step more is recorded. */
-function killOnceRecorded(job: string, before: number): void {
-  if (recorded(job) > before) pass(job, 'recorded')
-  else setImmediate(killOnceRecorded, job, before)
+/** What is to be killed once one step more of a job is recorded than there were. */
+const awaited = new Map<string, number>()
+
+/** A death at another moment is theirs too, if they are recorded and nobody has looked yet. */
+const due = (): [string, Moment][] =>
+  [...awaited].filter(([job, before]) => recorded(job) > before).map(([job]) => [job, 'recorded'])
+
+/** Looks again and again, between any two things that this process does. */
+function killOnceRecorded(): void {
+  for (const [job, moment] of due()) pass(job, moment)
+  setImmediate(killOnceRecorded)
 }
 
 type Undo = Exclude<AnyJob['undo'], string>
@@ -49,7 +57,10 @@ const dangerous = jobs.map(
       pass(job.name, 'begun')
       const output = await job.run(ctx)
       pass(job.name, 'done')
-      if (armed.has(`${job.name} recorded`)) killOnceRecorded(job.name, recorded(job.name))
+      if (armed.has(`${job.name} recorded`) && !awaited.has(job.name)) {
+        awaited.set(job.name, recorded(job.name))
+        if (awaited.size === 1) killOnceRecorded()
+      }
       return output
     },
     undo: job.undo === 'nothing-to-undo' ? job.undo : dangerousUndo(job.name, job.undo),
