@@ -6,41 +6,40 @@ import { planRun } from '../core/plan.js'
 import { balancerRevert } from '../workflows/balancer-revert.js'
 import { lbRevert } from './lb-revert.js'
 
-let push: SecondVersion['push']
-let old: SecondVersion['old']
-let next: SecondVersion['next']
-let pass: SecondVersion['pass']
+let scene: SecondVersion
 
 beforeEach(async () => {
-  ;({ push, old, next, pass } = await secondVersion())
+  scene = await secondVersion()
 })
 
 describe('S4-4: a balancer is told to go back', () => {
-  const revert = () => inWorld(lbRevert, push.world).run({ cluster: 'inner', lb: 'lb1.hy01' })
+  const revert = () => inWorld(lbRevert, scene.push.world).run({ cluster: 'inner', lb: 'lb1.hy01' })
 
   test('and has lost what it should go back to', async () => {
-    const before = push.record('lb1.hy01')
-    push.at('lb1.hy01').good = null
+    const before = scene.push.record('lb1.hy01')
+    scene.push.at('lb1.hy01').good = null
     await expect(revert()).rejects.toMatchObject({ name: 'Fatal', code: 'nothing-good' })
-    expect(push.record('lb1.hy01')).toEqual(before)
+    expect(scene.push.record('lb1.hy01')).toEqual(before)
   })
 
   test('and fails: nothing else is noted of it than that it was told', async () => {
-    push.at('lb1.hy01').refusals.set('revert', { stderr: 'No space left on device' })
+    scene.push.at('lb1.hy01').refusals.set('revert', { stderr: 'No space left on device' })
     await expect(revert()).rejects.toMatchObject({ message: expect.stringContaining('No space left') })
-    expect(push.record('lb1.hy01')).toMatchObject({ revision: next, reloading: true })
+    expect(scene.push.record('lb1.hy01')).toMatchObject({ revision: scene.next, reloading: true })
   })
 })
 
 describe('S4-4: going back by hand', () => {
   const revert = () =>
-    runPlan(planRun(balancerRevert, { cluster: 'inner', lb: 'lb1.hy01' }), push.world, () => pass(30))
+    runPlan(planRun(balancerRevert, { cluster: 'inner', lb: 'lb1.hy01' }), scene.push.world, () =>
+      scene.pass(30),
+    )
 
   test('a balancer goes back to what proved itself, and is looked at', async () => {
     expect((await revert()).failed).toBeNull()
-    expect(push.at('lb1.hy01')).toMatchObject({ current: old, running: old })
-    expect(push.record('lb1.hy01')).toMatchObject({
-      revision: old,
+    expect(scene.push.at('lb1.hy01')).toMatchObject({ current: scene.old, running: scene.old })
+    expect(scene.push.record('lb1.hy01')).toMatchObject({
+      revision: scene.old,
       version: 1,
       reloading: false,
       error: null,
@@ -48,13 +47,13 @@ describe('S4-4: going back by hand', () => {
   })
 
   test('when it does not serve then, that is said, and nothing else is done', async () => {
-    push.at('lb1.hy01').broken.add(old)
-    push.at('lb1.hy01').neighbours = []
+    scene.push.at('lb1.hy01').broken.add(scene.old)
+    scene.push.at('lb1.hy01').neighbours = []
     expect((await revert()).failed).toMatchObject({ path: 'verify', error: { code: 'verify-failed' } })
   })
 
   test('where nothing has proved itself there is nothing to go back to', async () => {
-    await push.world.clusters.note('lb1.hy01', { good: null, goodVersion: null })
+    await scene.push.world.clusters.note('lb1.hy01', { good: null, goodVersion: null })
     expect((await revert()).failed).toMatchObject({ error: { code: 'nothing-good' } })
   })
 })

@@ -4,53 +4,48 @@ import { inWorld } from '../../test/support/run-job.js'
 import { lbReload } from './lb-reload.js'
 import { lbVerify } from './lb-verify.js'
 
-let push: SecondVersion['push']
-let old: SecondVersion['old']
-let next: SecondVersion['next']
-let pass: SecondVersion['pass']
-let reload: SecondVersion['reload']
-let reloaded: SecondVersion['reloaded']
+let scene: SecondVersion
 
 beforeEach(async () => {
-  ;({ push, old, next, pass, reload, reloaded } = await secondVersion())
+  scene = await secondVersion()
 })
 
 describe('S4-4: after a balancer was told', () => {
   test('it has to serve, and to hold', async () => {
-    const verify = await reloaded()
+    const verify = await scene.reloaded()
     await expect(verify()).rejects.toMatchObject({
       name: 'WaitFor',
       message: expect.stringContaining('hold'),
     })
-    pass(15)
+    scene.pass(15)
     expect(await verify()).toEqual({ skipped: false })
-    expect(push.record('lb1.hy01')).toMatchObject({
-      good: next,
+    expect(scene.push.record('lb1.hy01')).toMatchObject({
+      good: scene.next,
       goodVersion: 2,
       reloading: false,
       error: null,
     })
-    expect(push.at('lb1.hy01').good).toBe(next)
+    expect(scene.push.at('lb1.hy01').good).toBe(scene.next)
   })
 
   test('proved is proved, though the answer was lost', async () => {
-    const verify = await reloaded()
-    pass(15)
-    push.at('lb1.hy01').unheard.add('good')
+    const verify = await scene.reloaded()
+    scene.pass(15)
+    scene.push.at('lb1.hy01').unheard.add('good')
     await expect(verify()).rejects.toMatchObject({ code: 'connection-lost' })
     expect(await verify()).toEqual({ skipped: false })
-    expect(push.record('lb1.hy01').good).toBe(next)
+    expect(scene.push.record('lb1.hy01').good).toBe(scene.next)
   })
 
   test('a VIP that was down before may be down now; a new one may not', async () => {
-    push.at('lb1.hy01').dead.add('60.28.208.2')
-    const verify = await reloaded()
-    pass(15)
+    scene.push.at('lb1.hy01').dead.add('60.28.208.2')
+    const verify = await scene.reloaded()
+    scene.pass(15)
     expect(await verify()).toEqual({ skipped: false })
-    push.at('lb1.hy01').dead.clear()
-    push.at('lb2.hy01').dead.add('60.28.208.3')
-    const second = await reloaded('lb2.hy01')
-    pass(15)
+    scene.push.at('lb1.hy01').dead.clear()
+    scene.push.at('lb2.hy01').dead.add('60.28.208.3')
+    const second = await scene.reloaded('lb2.hy01')
+    scene.pass(15)
     await expect(second()).rejects.toMatchObject({
       name: 'WaitFor',
       message: 'vip 60.28.208.3 does not stand on lo: no host behind it passes its check',
@@ -58,14 +53,16 @@ describe('S4-4: after a balancer was told', () => {
   })
 
   test('what was taken out has to go', async () => {
-    await push.write('c3', { ...push.cluster, vip2ws: push.cluster.vip2ws.slice(0, 1) })
-    await push.sync('c3', 'manual')
-    const running = push.at('lb1.hy01').running
-    const { at, before, skipped, failed } = await inWorld(lbReload, push.world).run(target('lb1.hy01', 'c3'))
+    await scene.push.write('c3', { ...scene.push.cluster, vip2ws: scene.push.cluster.vip2ws.slice(0, 1) })
+    await scene.push.sync('c3', 'manual')
+    const running = scene.push.at('lb1.hy01').running
+    const { at, before, skipped, failed } = await inWorld(lbReload, scene.push.world).run(
+      target('lb1.hy01', 'c3'),
+    )
     // It has not read it yet.
-    push.at('lb1.hy01').running = running
-    pass(20)
-    const judged = inWorld(lbVerify, push.world).run({
+    scene.push.at('lb1.hy01').running = running
+    scene.pass(20)
+    const judged = inWorld(lbVerify, scene.push.world).run({
       ...{ ...target('lb1.hy01', 'c3'), since: at, before, skipped, failed },
     })
     await expect(judged).rejects.toMatchObject({
@@ -77,10 +74,10 @@ describe('S4-4: after a balancer was told', () => {
   })
 
   test('neighbours must come back, as many as there were', async () => {
-    push.at('lb1.hy01').neighbours = ['10.0.0.1', '10.0.0.5']
-    const verify = await reloaded()
-    push.at('lb1.hy01').neighbours = ['10.0.0.1']
-    pass(30)
+    scene.push.at('lb1.hy01').neighbours = ['10.0.0.1', '10.0.0.5']
+    const verify = await scene.reloaded()
+    scene.push.at('lb1.hy01').neighbours = ['10.0.0.1']
+    scene.pass(30)
     await expect(verify()).rejects.toMatchObject({
       name: 'WaitFor',
       message: 'ospf has 1 neighbours that are Full, and should have 2',
@@ -88,42 +85,42 @@ describe('S4-4: after a balancer was told', () => {
   })
 
   test('at the deadline it goes back, and what it is back on is looked at', async () => {
-    push.at('lb1.hy01').broken.add(next)
-    const verify = await reloaded()
-    pass(60)
+    scene.push.at('lb1.hy01').broken.add(scene.next)
+    const verify = await scene.reloaded()
+    scene.pass(60)
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
-    expect(push.at('lb1.hy01').running).toBe(old)
-    expect(push.record('lb1.hy01')).toMatchObject({ revision: old, version: 1, reloading: true })
-    pass(15)
+    expect(scene.push.at('lb1.hy01').running).toBe(scene.old)
+    expect(scene.push.record('lb1.hy01')).toMatchObject({ revision: scene.old, version: 1, reloading: true })
+    scene.pass(15)
     await expect(verify()).rejects.toMatchObject({
       code: 'verify-failed',
       message: expect.stringMatching(/vip 60\.28\.208\.1 .*It is back on revision .*, and well$/),
     })
-    expect(push.record('lb1.hy01')).toMatchObject({ reloading: false, good: old })
+    expect(scene.push.record('lb1.hy01')).toMatchObject({ reloading: false, good: scene.old })
     // A retry finds it so, and says so.
     await expect(verify()).rejects.toMatchObject({ code: 'not-in-force' })
   })
 
   test('little patience is no reason to go back from what serves', async () => {
-    push.world.settings.lvsPatience = 1_000
-    const verify = await reloaded()
-    pass(14)
+    scene.push.world.settings.lvsPatience = 1_000
+    const verify = await scene.reloaded()
+    scene.pass(14)
     await expect(verify()).rejects.toMatchObject({ message: expect.stringContaining('hold') })
-    pass(1)
+    scene.pass(1)
     expect(await verify()).toEqual({ skipped: false })
-    expect(push.at('lb1.hy01').calls).toContain('reload 241')
+    expect(scene.push.at('lb1.hy01').calls).toContain('reload 241')
   })
 
   test('the same when the answer to going back was lost', async () => {
-    push.at('lb1.hy01').broken.add(next)
-    push.at('lb1.hy01').unheard.add('revert')
-    const verify = await reloaded()
-    pass(60)
+    scene.push.at('lb1.hy01').broken.add(scene.next)
+    scene.push.at('lb1.hy01').unheard.add('revert')
+    const verify = await scene.reloaded()
+    scene.pass(60)
     await expect(verify()).rejects.toMatchObject({ code: 'connection-lost' })
-    expect(push.record('lb1.hy01').revision).toBe(next)
+    expect(scene.push.record('lb1.hy01').revision).toBe(scene.next)
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
-    expect(push.record('lb1.hy01')).toMatchObject({ revision: old, version: 1 })
-    pass(15)
+    expect(scene.push.record('lb1.hy01')).toMatchObject({ revision: scene.old, version: 1 })
+    scene.pass(15)
     await expect(verify()).rejects.toMatchObject({
       code: 'verify-failed',
       message: expect.stringMatching(/vip 60\.28\.208\.1 .*and well$/),
@@ -131,14 +128,14 @@ describe('S4-4: after a balancer was told', () => {
   })
 
   test('when it is not well on the good one either, that is said', async () => {
-    push.at('lb1.hy01').broken.add(next).add(old)
-    const verify = await reloaded()
-    push.at('lb1.hy01').neighbours = []
-    pass(60)
+    scene.push.at('lb1.hy01').broken.add(scene.next).add(scene.old)
+    const verify = await scene.reloaded()
+    scene.push.at('lb1.hy01').neighbours = []
+    scene.pass(60)
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
-    pass(15)
+    scene.pass(15)
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
-    pass(60)
+    scene.pass(60)
     await expect(verify()).rejects.toMatchObject({
       code: 'verify-failed',
       message: expect.stringContaining('and not well either: ospf has 0 neighbours'),
@@ -146,68 +143,68 @@ describe('S4-4: after a balancer was told', () => {
   })
 
   test('what it refuses to read is taken back at once', async () => {
-    push.at('lb1.hy01').refusals.set('reload', {
+    scene.push.at('lb1.hy01').refusals.set('reload', {
       stdout: '== addresses\n== neighbours\n== end\n',
       stderr: 'the routing daemon refused: line 3: % Unknown: ip ospf message-digest-key 8 md5 SECRET',
     })
-    const verify = await reloaded()
-    push.at('lb1.hy01').refusals.clear()
+    const verify = await scene.reloaded()
+    scene.push.at('lb1.hy01').refusals.clear()
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor' })
-    expect(push.at('lb1.hy01').running).toBe(old)
-    pass(15)
+    expect(scene.push.at('lb1.hy01').running).toBe(scene.old)
+    scene.pass(15)
     const error = await verify().catch(String)
     expect(error).toMatch(/the routing daemon refused.*It is back on revision .*, and well$/)
     expect(error).not.toContain('SECRET')
   })
 
   test('one that cannot be reached is waited for, then given up, and never called well', async () => {
-    const verify = await reloaded()
-    push.at('lb1.hy01').away = true
-    pass(10)
+    const verify = await scene.reloaded()
+    scene.push.at('lb1.hy01').away = true
+    scene.pass(10)
     await expect(verify()).rejects.toMatchObject({ name: 'WaitFor', message: 'the answer was lost' })
-    pass(60)
+    scene.pass(60)
     await expect(verify()).rejects.toMatchObject({ name: 'PortError', retryable: true })
-    expect(push.record('lb1.hy01')).toMatchObject({
-      good: old,
+    expect(scene.push.record('lb1.hy01')).toMatchObject({
+      good: scene.old,
       error: expect.stringContaining('cannot be reached'),
     })
   })
 
   test('without a good revision nothing is taken away', async () => {
-    await push.world.clusters.note('lb1.hy01', { good: null, goodVersion: null })
-    Object.assign(push.at('lb1.hy01'), { good: null })
-    push.at('lb1.hy01').dead.add('60.28.208.3')
-    const verify = await reloaded()
-    pass(60)
+    await scene.push.world.clusters.note('lb1.hy01', { good: null, goodVersion: null })
+    Object.assign(scene.push.at('lb1.hy01'), { good: null })
+    scene.push.at('lb1.hy01').dead.add('60.28.208.3')
+    const verify = await scene.reloaded()
+    scene.pass(60)
     await expect(verify()).rejects.toMatchObject({
       code: 'verify-failed',
       message: expect.stringContaining('it keeps what it has'),
     })
-    expect(push.at('lb1.hy01').running).toBe(next)
-    expect(push.record('lb1.hy01')).toMatchObject({ reloading: false, revision: next })
+    expect(scene.push.at('lb1.hy01').running).toBe(scene.next)
+    expect(scene.push.record('lb1.hy01')).toMatchObject({ reloading: false, revision: scene.next })
   })
 
   test('without one, what was refused is judged again once it was mended there', async () => {
-    await push.world.clusters.note('lb1.hy01', { good: null, goodVersion: null })
-    Object.assign(push.at('lb1.hy01'), { good: null, running: null })
-    push.at('lb1.hy01').refusals.set('reload', {
+    await scene.push.world.clusters.note('lb1.hy01', { good: null, goodVersion: null })
+    Object.assign(scene.push.at('lb1.hy01'), { good: null, running: null })
+    scene.push.at('lb1.hy01').refusals.set('reload', {
       stdout: '== addresses\n== neighbours\n== end\n',
       stderr: 'keepalived does not run, and could not be started',
     })
-    const verify = await reloaded()
-    pass(20)
+    const verify = await scene.reloaded()
+    scene.pass(20)
     await expect(verify()).rejects.toMatchObject({
       code: 'verify-failed',
       message: expect.stringMatching(/could not be started.*is not served.*it keeps what it has$/),
     })
-    push.at('lb1.hy01').running = next
+    scene.push.at('lb1.hy01').running = scene.next
     expect(await verify()).toEqual({ skipped: false })
-    expect(push.record('lb1.hy01')).toMatchObject({ good: next, error: null })
+    expect(scene.push.record('lb1.hy01')).toMatchObject({ good: scene.next, error: null })
   })
 
   test('one that fails before it says anything is told of in its own words', async () => {
-    push.at('lb1.hy01').refusals.set('reload', { stderr: 'No space left on device' })
-    await expect(reload()).rejects.toMatchObject({
+    scene.push.at('lb1.hy01').refusals.set('reload', { stderr: 'No space left on device' })
+    await expect(scene.reload()).rejects.toMatchObject({
       code: 'remote-command-failed',
       message: expect.stringContaining('No space left on device'),
     })

@@ -158,17 +158,14 @@ async function fail(parts: RunnerParts, at: Attempt, error: unknown, stop: unkno
       await finishWith(parts, step, 'retrying', outcome)
       throw error instanceof Error ? error : new Error(messageOf(error))
     case 'unneeded':
-      // The queue comes last: what ends the run would end the step as well, without its reason.
-      if (await parts.turnAround(step.runId)) {
-        await finishWith(parts, step, 'failed', outcome)
-        await parts.enqueue(step.runId)
-        return { cancelled: outcome.code }
-      }
+    case 'never': {
+      const turned = outcome.kind === 'unneeded' && (await parts.turnAround(step.runId))
       await finishWith(parts, step, 'failed', outcome)
-      throw new UnrecoverableError(`${outcome.code}: ${outcome.message}`)
-    case 'never':
-      await finishWith(parts, step, 'failed', outcome)
-      throw new UnrecoverableError(`${outcome.code}: ${outcome.message}`)
+      if (!turned) throw new UnrecoverableError(`${outcome.code}: ${outcome.message}`)
+      // Last: what ends the run would end the step as well, without its reason.
+      await parts.enqueue(step.runId)
+      return { cancelled: outcome.code }
+    }
   }
 }
 
