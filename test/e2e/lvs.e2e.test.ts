@@ -73,6 +73,7 @@ describe.skipIf(obstacles.length > 0)('a cluster of real balancers', { timeout: 
 
   test('S4-4: a balancer, a VIP, a port and a host are added while requests go on', async () => {
     const load = world.client.load(url(V1))
+    const second = world.moment(V1, 2, PUSH)
     const edit = { cfg_push: false }
     await change('POST', `/${NAME}/lbs`, { lbinfos: [lb2().lbinfo], ...edit })
     const secure = [{ sport: 443, dport: 443, check: 'tcp', persistence_timeout: 0 }]
@@ -85,10 +86,12 @@ describe.skipIf(obstacles.length > 0)('a cluster of real balancers', { timeout: 
     await change('POST', `/${NAME}/ports`, { vip: V1, ports: [port], ...edit })
     await change('POST', `/${NAME}/wss`, { vip2ws: [{ vip: V1, wss: [world.named('ws2')] }], ...edit })
     await reload('safe')
-    await world.nextHops(V1, 2)
+    const { after, before } = await second
     await world.nextHops(V2, 2)
     const answers = await load.stop()
-    expect(answers.filter(({ ok }) => !ok)).toEqual([])
+    // Flows that the router moved to the second balancer while they were open end: docs/lvs.md, "Add a balancer".
+    const moved = ({ began, at }: Answer) => began <= before && at >= after
+    expect(answers.filter(each => !each.ok && !moved(each))).toEqual([])
     expect(world.balancersOf(await world.answers(url(V1)))).toEqual(new Set(['lb1', 'lb2']))
     expect(await hostsOf(url(V1, 8081))).toEqual(new Set(['ws1', 'ws2']))
     expect(await hostsOf(url(V2))).toEqual(new Set(['ws1', 'ws2']))

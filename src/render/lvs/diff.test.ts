@@ -141,6 +141,15 @@ test('S4-4: a VIP that comes is safe, one that goes is not', () => {
   expect(lines(exampleCluster(), one)).toEqual(['vip-withdrawal: vip 60.28.208.2: removed'])
 })
 
+test('S4-4: a balancer that joins is safe, and says what routers do with open connections', () => {
+  const nobody = exampleWith({ cluster: { lbinfos: [] } })
+  expect(lines(nobody, exampleCluster())).toEqual([
+    expect.stringMatching(
+      /^safe: lb sa-extlbtest0-bgp0.hy01: added: routers move a share of the connections/,
+    ),
+  ])
+})
+
 test('S4-3: a new cluster is safe, the end of one withdraws all', () => {
   expect(worstOf(diffClusters(null, dressed(exampleCluster())))).toBe('safe')
   expect(worstOf(diffClusters(dressed(exampleCluster()), null))).toBe('vip-withdrawal')

@@ -30,6 +30,9 @@ export interface Dressed {
   hosts: ReadonlyMap<string, string>
 }
 
+// What is new is served; what is open and moves ends, for balancers do not know each other's connections.
+const JOINS = 'added: routers move a share of the connections to it, and open ones among them end'
+
 /** What changes between two states of a cluster, in the order of the new one; null: there is none (yet, any more). */
 export function diffClusters(from: Dressed | null, to: Dressed | null): Change[] {
   const before = from?.cluster
@@ -37,7 +40,7 @@ export function diffClusters(from: Dressed | null, to: Dressed | null): Change[]
   return [
     ...(before && after ? wholeChanges(before, after) : []),
     ...matched(before?.lbinfos, after?.lbinfos, lb => lb.hostname, {
-      added: lb => [change(`lb ${lb.hostname}`, 'added', 'safe')],
+      added: lb => [change(`lb ${lb.hostname}`, before ? JOINS : 'added', 'safe')],
       removed: lb => [change(`lb ${lb.hostname}`, 'removed: its VIPs leave it', 'vip-withdrawal')],
       kept: lbChanges,
     }),

@@ -41,6 +41,18 @@ export async function startClusterWorld(settings: Record<string, string> = {}) {
           LONG(`${count} next hops to ${vip}`),
         ),
       ),
+    /** Between which two moments, milliseconds since 1970, the router came to know so many ways to a VIP. */
+    async moment(vip: string, count: number, within: number) {
+      let after = Date.now()
+      const there = async () => {
+        const looked = Date.now()
+        if ((await lvs.router.nextHops(vip)).length === count) return true
+        after = looked
+        return false
+      }
+      await until(there, { within, what: `${count} next hops to ${vip}` })
+      return { after, before: Date.now() }
+    },
     /** Which balancers the answers came through. */
     balancersOf: (answers: readonly Answer[]) => new Set(answers.map(({ from }) => balancerOf(lvs, from))),
     /** Asks so often, and wants every answer. */
