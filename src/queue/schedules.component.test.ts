@@ -117,8 +117,9 @@ test('silence proves nothing while nobody takes beats in, nor before this proces
     return {}
   }
   start(defineSchedule({ name: 'tests.since', summary: '', every: '50ms', uses: [], run }))
-  await until(() => seen.length >= 4)
-  expect(Math.max(...seen)).toBeLessThan(40)
+  await until(() => seen.length >= 5)
+  // Counted from the start, these would be 150 ms and more. One of them may meet a busy moment.
+  expect(Math.min(...seen.slice(3))).toBeLessThan(100)
   const listening = keepListening(redis.url)
   const direct = new Redis(redis.url)
   try {

@@ -13,6 +13,8 @@ export interface Answer {
   at: number
   /** The whole answer came, with status 200. */
   ok: boolean
+  /** How curl ended: 0, also with another status; 7 refused, 28 out of time, 52 and 56 cut off. */
+  code: number
   /** Which host answered, and the address that it was asked from; empty when nobody answered. */
   host: string
   from: string
@@ -83,5 +85,6 @@ export class Client {
 
 function toAnswer(line: string): Answer {
   const [began, at, code, status, host = '', from = ''] = line.split(' ')
-  return { began: Number(began), at: Number(at), ok: code === '0' && status === '200', host, from }
+  const ok = code === '0' && status === '200'
+  return { began: Number(began), at: Number(at), ok, code: Number(code), host, from }
 }
