@@ -170,6 +170,8 @@ describe('S0-9: the access list', () => {
     await until(() => plane.callsTo('register').length > 0)
     plane.setUsers({ [hash('bob')]: entry('u-bob') })
     await passes('bob')
-    expect(plane.callsTo('access').map(call => call.query)).toEqual([{ list: 'list-1', since: '1' }])
+    // The old worker may be in the middle of its last step, and ask as well.
+    const asked = new Set(plane.callsTo('access').map(call => JSON.stringify(call.query)))
+    expect([...asked]).toEqual([JSON.stringify({ list: 'list-1', since: '1' })])
   })
 })
