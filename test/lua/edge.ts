@@ -59,18 +59,23 @@ export function selfSigned(name: string): TlsPair {
   return pair
 }
 
-/**
- * Lays out an edge in a folder of its own, as a deployment does. `issuers`: PEM of those that an https API needs;
- * `resolverPort`: where the resolver 127.0.0.1 listens instead of port 53; `settings`: more for `agent.json`;
- * `env`: more for nginx's environment.
- */
+interface Layout {
+  /** PEM of those that an https API needs. */
+  issuers?: string
+  /** Where the resolver 127.0.0.1 listens instead of port 53. */
+  resolverPort?: number
+  /** Memory for the access list, as nginx writes sizes. */
+  listRoom?: string
+  /** More for `agent.json`. */
+  settings?: object
+  /** More for nginx's environment. */
+  env?: Record<string, string>
+}
+
+/** Lays out an edge in a folder of its own, as a deployment does. */
 export async function layOut(
   over: Partial<Edge> & { apiBase: string },
-  {
-    issuers,
-    resolverPort = 53,
-    settings = {},
-  }: { issuers?: string; resolverPort?: number; settings?: object; env?: Record<string, string> } = {},
+  { issuers, resolverPort = 53, listRoom = '32m', settings = {} }: Layout = {},
 ): Promise<{ root: string; edge: Edge }> {
   const fqdn = over.fqdn ?? 'edge-1.edge.lazarus.test'
   const edge: Edge = {
@@ -93,7 +98,9 @@ export async function layOut(
   for (const { path, content, mode } of edgeFiles(edge, loadEdgeSources())) {
     const target = path.replace(EDGE_ROOT, root)
     mkdirSync(dirname(target), { recursive: true })
-    const text = content.replace('resolver 127.0.0.1;', `resolver 127.0.0.1:${resolverPort};`)
+    const text = content
+      .replace('resolver 127.0.0.1;', `resolver 127.0.0.1:${resolverPort};`)
+      .replace(/(?<=lua_shared_dict access_[ab] )32m/g, listRoom)
     const merged = path.endsWith('/agent.json') ? JSON.stringify({ ...JSON.parse(text), ...settings }) : text
     writeFileSync(target, merged, { mode })
   }
