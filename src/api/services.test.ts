@@ -13,10 +13,10 @@ beforeEach(async () => {
   api.engine.started.length = 0
   api.engine.cancelled.length = 0
   api.engine.up = true
-  for (const table of [db.run, db.node, db.pool, db.serverEntry, db.service, db.configRevision]) {
-    // biome-ignore lint/suspicious/noExplicitAny: the tables have no common type
-    await (table as any).deleteMany()
-  }
+  await db.$transaction([
+    ...[db.run.deleteMany(), db.node.deleteMany(), db.pool.deleteMany(), db.serverEntry.deleteMany()],
+    ...[db.service.deleteMany(), db.configRevision.deleteMany()],
+  ])
 })
 
 const create = (body: object = {}) => api.call('POST', '/api/v1/services', { name: 'web', ...body })

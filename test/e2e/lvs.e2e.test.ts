@@ -73,7 +73,7 @@ describe.skipIf(obstacles.length > 0)('a cluster of real balancers', { timeout: 
 
   test('S4-4: a balancer, a VIP, a port and a host are added while requests go on', async () => {
     const load = world.client.load(url(V1))
-    const second = world.moment(V1, 2, PUSH)
+    const second = world.nextHops(V1, 2, PUSH)
     const edit = { cfg_push: false }
     await change('POST', `/${NAME}/lbs`, { lbinfos: [lb2().lbinfo], ...edit })
     const secure = [{ sport: 443, dport: 443, check: 'tcp', persistence_timeout: 0 }]
@@ -190,7 +190,7 @@ describe.skipIf(obstacles.length > 0)('a cluster of real balancers', { timeout: 
     await until(() => load.answers.length > 20)
     const died = Date.now()
     await lb2().kill()
-    times.balancerOut = seconds(await world.nextHops(V1, 1))
+    times.balancerOut = seconds((await world.nextHops(V1, 1)).before - died)
     const later = () => load.answers.filter(({ at }) => at > died + 1_000)
     await until(() => later().length > 40, LONG('answers of the other balancer'))
     const answers = await load.stop()

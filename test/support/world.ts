@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll } from 'vitest'
+import { afterFile } from './ending.js'
 import { footprint } from './footprint.js'
 import { ledger } from './ledger.js'
 import { lastingPort } from './ports.js'
@@ -14,13 +14,6 @@ import { ADMIN, worldApi } from './world-api.js'
 
 /** A sandbox, a Redis and control planes that may be killed; and the API of whichever of them runs. */
 export type World = Awaited<ReturnType<typeof startWorld>>
-
-const open = new Set<() => Promise<void>>()
-
-// At the top of the file: a hook that is registered while a test runs never runs.
-afterAll(async () => {
-  for (const close of open) await close()
-}, 60_000)
 
 /**
  * Starts a sandbox and a Redis. Everything ends with the test file, which fails when anything is left of it then.
@@ -77,15 +70,17 @@ async function breakGround(data: string | undefined) {
   const programs = programSet()
   const redis = await startRedis()
   const sandboxProgram = startProgram(['sandbox', '--data', path.join(home, 'sandbox')], {})
+  let open = true
   const close = async () => {
-    open.delete(close)
+    if (!open) return
+    open = false
     await programs.kill()
     await sandboxProgram.end('SIGTERM')
     await redis.stop()
     await expectNothingLeft(home)
     rmSync(home, { recursive: true, force: true })
   }
-  open.add(close)
+  afterFile(close)
   const sandbox = sandboxClient(String((await sandboxProgram.ready).sandbox))
   return { home, dataDir, redis, programs, sandbox, close }
 }

@@ -1,16 +1,11 @@
 import path from 'node:path'
-import { afterAll } from 'vitest'
 import type { Answer, Load } from '../../../src/adapters/sandbox/lvs/client.js'
 import { nameHosts } from '../../../src/adapters/sandbox/lvs/names.js'
 import { type LvsWorld, startLvsWorld } from '../../../src/adapters/sandbox/lvs/world.js'
 import type { Vip } from '../../../src/render/lvs/cluster-schema.js'
+import { afterFile } from '../ending.js'
 import { until } from '../wait.js'
 import { startWorld } from '../world.js'
-
-const open = new Set<() => Promise<void>>()
-afterAll(async () => {
-  for (const close of open) await close()
-}, 60_000)
 
 /** Balancers, router, hosts and client, and a control plane that may log in to the balancers. */
 export type ClusterWorld = Awaited<ReturnType<typeof startClusterWorld>>
@@ -25,7 +20,7 @@ export async function startClusterWorld(settings: Record<string, string> = {}) {
     ...{ directory: path.join(world.home, 'lvs'), authorizedKeys: [publicKey], balancers: 2, hosts: 2 },
     joins: Number(description.subnet.split('.')[2]),
   })
-  open.add(lvs.close)
+  afterFile(lvs.close)
   const { CLOUDFLARE_BASE_URL: url = '', CLOUDFLARE_API_TOKEN: token = '' } = description.settings
   const names = await nameHosts({ url, token }, lvs.hosts)
   return {
@@ -33,16 +28,8 @@ export async function startClusterWorld(settings: Record<string, string> = {}) {
     ...lvs,
     /** The name that a host has in the DNS. */
     named: (host: string): string => names[host] ?? host,
-    /** Waits until the router knows so many ways to a VIP; returns the milliseconds that it took. */
-    nextHops: (vip: string, count: number) =>
-      timed(() =>
-        until(
-          async () => (await lvs.router.nextHops(vip)).length === count,
-          LONG(`${count} next hops to ${vip}`),
-        ),
-      ),
-    /** Between which two moments, milliseconds since 1970, the router came to know so many ways to a VIP. */
-    async moment(vip: string, count: number, within: number) {
+    /** Waits until the router knows so many ways to a VIP, and tells between which two moments it came to (ms since 1970). */
+    async nextHops(vip: string, count: number, within = LONG.within) {
       let after = Date.now()
       const there = async () => {
         const looked = Date.now()
@@ -60,19 +47,13 @@ export async function startClusterWorld(settings: Record<string, string> = {}) {
   }
 }
 
-const LONG = (what: string) => ({ within: 60_000, what })
-
-const timed = async (act: () => Promise<unknown>): Promise<number> => {
-  const begun = Date.now()
-  await act()
-  return Date.now() - begun
-}
+const LONG = { within: 60_000 }
 
 const balancerOf = ({ balancers }: LvsWorld, from: string): string =>
   balancers.find(({ addresses }) => addresses.locals.includes(from))?.name ?? from
 
 async function answersOf(load: Load, count: number): Promise<readonly Answer[]> {
-  await until(() => load.answers.length >= count, LONG(`${count} answers`))
+  await until(() => load.answers.length >= count, { ...LONG, what: `${count} answers` })
   const answers = await load.stop()
   const lost = answers.filter(({ ok }) => !ok)
   if (lost.length > 0) throw new Error(`${lost.length} of ${answers.length} requests were lost`)
